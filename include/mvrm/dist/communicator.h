@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Collectives between ranks. A world of one is valid and does nothing, so nobody writes `if (distributed)`.
+// Collective calls must be made by every rank in the same order. Tensors are contiguous; dtype float, double, bfloat16, int64 or uint8.
+// A peer that is lost or late throws Error (peer_lost, exit status 7) naming the operation. Not thread-safe: one caller a rank.
+#pragma once
+#include <memory>
+#include <mvrm/core/tensor.h>
+#include <string>
+#include <vector>
+
+namespace mvrm::dist {
+
+using core::Tensor;
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int64_t rank() const = 0;
+  virtual int64_t size() const = 0;
+  virtual void all_reduce_sum(Tensor& tensor) = 0;                       // in place
+  virtual void broadcast(Tensor& tensor, int64_t root = 0) = 0;          // in place
+  virtual void all_gather(Tensor& out, const Tensor& in) = 0;            // out[size * n] from in[n], rank order
+  virtual void reduce_scatter_sum(Tensor& out, const Tensor& in) = 0;    // out[n] from in[size * n]
+  virtual void all_to_all(Tensor& out, const Tensor& in) = 0;            // equal chunks: out chunk r comes from rank r
+  virtual void barrier() = 0;
+  bool is_main() const { return rank() == 0; }
+};
+
+// The world of one: every call returns at once with the obvious result.
+std::unique_ptr<Communicator> make_single();
+// `size` ranks inside one process for tests: element r belongs to thread r.
+std::vector<std::unique_ptr<Communicator>> make_thread_ranks(int64_t size);
+
+struct WorldConfig {
+  int64_t rank = 0, size = 1, local_rank = 0;
+  std::string master_addr = "127.0.0.1";
+  int master_port = 0;
+  int listen_fd = -1;               // >= 0 on rank 0 under the built-in launcher: an already listening socket
+  bool agent_store = false;         // torchrun: the agent owns the store, join as client
+  std::string store_prefix = "mvrm";
+  double timeout_seconds = 120;
+};
+// From the environment of torchrun, srun, mpirun or the built-in launcher; a world of one when there is none.
+// Throws ConfigError when the variables contradict each other.
+WorldConfig world_from_environment();
+// Gloo over TCP for size > 1 (c10d), else the single world.
+std::unique_ptr<Communicator> connect(const WorldConfig& world);
+
+// Every rank gives a value; all get the list in rank order.
+std::vector<double> gather_values(Communicator& comm, double value);
+std::vector<std::string> gather_texts(Communicator& comm, const std::string& text);
+
+}  // namespace mvrm::dist

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// A loaded reward model for inference: parameters by unit and one forward pass. Training drives the units itself (train/engine.h).
+#pragma once
+#include <filesystem>
+#include <mvrm/core/context.h>
+#include <mvrm/core/safetensors.h>
+#include <mvrm/model/unit.h>
+#include <string>
+#include <vector>
+
+namespace mvrm::model {
+
+struct RewardOutput {
+  core::Tensor reward_BK;      // float32 (float64 for a float64 model): head applied in that dtype to the feature
+  core::Tensor feature_BD;     // input of the score head, model dtype
+  core::Tensor prefix_reward_BLK;  // head at every position, only when asked for
+};
+
+struct RewardModel {
+  ModelConfig config;
+  std::vector<Unit> units;
+  std::vector<std::vector<core::Tensor>> parameters;   // by unit, in the order of Unit::parameters
+  at::ScalarType dtype = at::kFloat;
+};
+
+// Reads config.json and model.safetensors or its shards, converts to `dtype`. Missing, unexpected and misshaped tensors are listed all
+// in one Error (model). A generation checkpoint loads too: lm_head ignored, score drawn N(0, initializer_range) from `head_seed`, bias 0.
+RewardModel load_reward_model(const std::filesystem::path& model_dir, at::ScalarType dtype, uint64_t head_seed = 42);
+// A model with random weights (same initialiser as Hugging Face's: normal(0, initializer_range), norms 1, biases 0).
+RewardModel random_reward_model(const ModelConfig& config, at::ScalarType dtype, uint64_t seed);
+// Writes config.json, model.safetensors and copies tokenizer and processor files from `processor_dir` (may be empty). Atomic per file.
+void save_reward_model(const std::filesystem::path& model_dir, const RewardModel& model, const std::filesystem::path& processor_dir);
+// SHA-256 over config.json and the weight files: identifies the model in profiles and caches.
+std::string model_hash(const std::filesystem::path& model_dir);
+
+// No gradients. Thread-safe: the model is only read.
+RewardOutput forward(const RewardModel& model, const data::Batch& batch);
+
+}  // namespace mvrm::model

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model as a list of units: pure functions of a parameter view and an activation (spec/training.md section 3.1).
+// Checkpointing, sharding and prefetch are the training engine's business; nothing here knows of grad mode, devices or logging.
+#pragma once
+#include <mvrm/core/tensor.h>
+#include <mvrm/data/batch.h>
+#include <mvrm/model/model_config.h>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mvrm::model {
+
+enum class UnitKind { vision_embeddings, vision_layer, projection, perceiver_layer, merge, text_layer, head };
+
+struct ParameterSpec {
+  std::string name;                 // Hugging Face key, e.g. model.text_model.layers.3.mlp.up_proj.weight
+  std::vector<int64_t> shape;
+};
+struct Unit {
+  UnitKind kind;
+  int64_t layer = 0;                // index among units of its kind
+  std::vector<ParameterSpec> parameters;
+};
+// In forward order; their parameters are exactly the checkpoint's tensors (764 for VideoScore-8B).
+// projection holds post_layernorm + modality_projection; perceiver_layer 0 also the latents; merge the resampler norm + embed_tokens;
+// head the final norm + score.
+std::vector<Unit> make_units(const ModelConfig& config);
+
+// What flows between units. vision_*: hidden = patches [R,S,Dv]. projection: context = [R,S,D]. perceiver_layer: hidden = latents [R,Q,D],
+// context passed on. merge, text_layer: hidden = [B,L,D]. head: hidden = reward [B,K], context = feature h [B,D].
+// A batch without images skips from nothing to merge with undefined tensors.
+struct Activation {
+  core::Tensor hidden, context;
+};
+
+// What every unit needs of a batch, computed once per micro-batch without gradients.
+struct PreparedBatch {
+  core::Tensor input_ids_BL;
+  core::Tensor pixels_RCHW;             // model dtype; undefined without images
+  core::Tensor patch_mask_RS;           // bool
+  core::Tensor vision_position_ids_RS;  // int64
+  core::Tensor vision_bias_R11S;        // additive key mask; undefined when every patch is valid
+  core::Tensor perceiver_bias_R11T;     // T = S + latents
+  core::Tensor text_bias_B1LL;          // causal + padding + sliding window
+  core::Tensor cos_LD, sin_LD;          // rotary tables, head_dim wide, model dtype
+  core::Tensor pool_index_B;            // int64
+};
+PreparedBatch prepare(const ModelConfig& config, const data::Batch& batch, at::ScalarType dtype);
+
+// `parameters` in the order of unit.parameters. Differentiable in parameters and input.
+Activation run_unit(const ModelConfig& config, const Unit& unit, std::span<const core::Tensor> parameters, const Activation& input,
+                    const PreparedBatch& batch);
+
+}  // namespace mvrm::model

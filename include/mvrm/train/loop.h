@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training loop: order of data, accumulation over micro-batches, one optimiser step, checkpoints, exact resume.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <mvrm/core/context.h>
+#include <mvrm/data/dataset.h>
+#include <mvrm/dist/communicator.h>
+#include <mvrm/model/reward_model.h>
+#include <mvrm/refine/plan.h>
+#include <mvrm/train/train_config.h>
+#include <optional>
+#include <string>
+
+namespace mvrm::train {
+
+struct TrainJob {
+  TrainConfig config;
+  std::filesystem::path run_dir;                 // metrics.jsonl, checkpoints/, model/
+  std::filesystem::path processor_dir;           // tokenizer and processor files copied beside the weights
+  std::string resume = "auto";                   // auto | never | path of a checkpoint
+  // Called after an optimiser step at multiples of `evaluate_every` (0 = never) on every rank with the current model; result goes to metrics.jsonl.
+  std::function<std::string(const model::RewardModel&)> evaluate;   // returns one JSON object as text
+  int64_t evaluate_every = 0;
+};
+struct TrainResult {
+  int64_t steps = 0;
+  double last_loss = 0;
+  bool stopped_by_signal = false;                // a checkpoint was written; the program exits with status 75
+};
+// Trains `model` in place. Loss = sum of weight * residual^2 over the global batch / (samples in it * K) (spec/influence.md section 2);
+// NaN labels contribute nothing. Plan rows are found by id; a data sample without a row is an error. Writes run_dir/model at the end.
+// Throws Error (numeric) after 3 steps in a row with a loss or gradient that isn't finite, naming the sample ids.
+TrainResult train(model::RewardModel& model, data::Dataset& dataset, const refine::RefinementPlan& plan, const TrainJob& job,
+                  dist::Communicator& comm, const core::Context& context);
+
+// Order of one epoch: ids sorted by a hash of (seed, epoch, id), so that removing a sample moves no other. Indices into `ids`.
+std::vector<int64_t> epoch_order(const std::vector<std::string>& ids, uint64_t seed, int64_t epoch);
+
+}  // namespace mvrm::train
