@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Fails where the tree uses a word that docs/glossary.md rules out, includes a header that costs half a minute a file,
+# or names a path that exists on one machine only. This file and the glossary may name what they forbid.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+found=0
+# forbid WHY PATTERN PATHSPEC...: prints every match in tracked and new files.
+forbid() {
+  local why=$1 pattern=$2
+  shift 2
+  if git grep --untracked -nIE -e "$pattern" -- "$@" ':!scripts/check_words.sh' ':!docs/glossary.md' >&2; then
+    printf 'error: %s\n' "$why" >&2
+    found=1
+  fi
+}
+code=('src/*' 'include/*' 'apps/*' 'tests/*.h' 'tests/*.cpp')
+
+forbid "DDP is Dimension-Disentangled Pruning; say \"data parallel\" (docs/glossary.md)" 'DistributedDataParallel|distributed_data_parallel' .
+forbid "include ATen/ATen.h and torch/csrc/autograd/autograd.h instead of all of torch" '#[[:space:]]*include[[:space:]]*[<"]torch/(torch|all|nn|extension)\.h' "${code[@]}"
+forbid "C++ names say disentangled_pruning and disentangled_reweighting; ddp and ddr are words of the command line" \
+  '(^|[^A-Za-z0-9_"])(ddp|ddr)(_[a-z_]+)?\(' "${code[@]}"
+forbid "a path of one machine" '(^|[^A-Za-z0-9_./~-])/(work|root|home|Users)/' .
+forbid "unfinished work is not committed" '(^|[^A-Za-z])(TODO|FIXME|XXX|HACK)([^A-Za-z]|$)' "${code[@]}" 'scripts/*' 'cmake/*'
+
+while IFS= read -r file; do
+  if ! head -n 2 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0'; then
+    printf 'error: %s: the first line must be "SPDX-License-Identifier: Apache-2.0" in a comment\n' "$file" >&2
+    found=1
+  fi
+done < <(git ls-files --cached --others --exclude-standard '*.cpp' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt' | while IFS= read -r f; do
+  if [ -f "$f" ]; then printf '%s\n' "$f"; fi
+done)
+
+if [ $found -ne 0 ]; then
+  trap - ERR
+  exit 1
+fi
+echo "words: no forbidden word, include or path"
