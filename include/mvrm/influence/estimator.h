@@ -18,6 +18,7 @@ core::Tensor tracin_scalar(const core::Tensor& self_influence_NK);
 struct ProfileOptions {
   int64_t batch = 8;
   bool keep_features = false;
+  std::filesystem::path model_dir;   // hashed into Profile::model_hash; empty: no hash, and no resuming
 };
 // One forward pass over the data set, ranks take interleaved rows, every rank gets the whole profile. The head and the residual are
 // computed in float32 from the model's feature. Bad samples are left out. Resumes from `directory` when it holds a matching partial profile

@@ -18,6 +18,9 @@ struct RefineConfig {
 struct StrategyEntry { const char* name; const char* help; };
 const std::vector<StrategyEntry>& strategies();
 
+// Throws ConfigError for an unknown strategy or value; refine() calls it, a long run calls it before its first step.
+void check(const RefineConfig& config);
+
 // n_k = ceil(alpha_k N_k) cells per dimension, order (score descending, id ascending): deterministic under ties. NaN cells never chosen.
 // Throws ConfigError for an unknown strategy (lists the names), alpha outside (0, 100], tau <= 0.
 std::pair<RefinementPlan, PlanSummary> refine(const influence::Profile& profile, const RefineConfig& config);

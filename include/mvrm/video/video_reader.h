@@ -21,4 +21,7 @@ Frames read_video(const std::filesystem::path& path, const SampleRule& rule);
 // The pictures in the given order; JPEG decoded with libjpeg-turbo (bit-exact with Pillow), PNG with libpng, told apart by content.
 Frames read_pictures(const std::vector<std::filesystem::path>& paths, const SampleRule& rule);
 
+// Version of the libavcodec in use, e.g. "59.37.100".
+std::string library_version();
+
 }  // namespace mvrm::video

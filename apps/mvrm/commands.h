@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of the program. Each parses its options, calls run/ and returns an exit status; errors are thrown to main.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <mvrm/core/context.h>
+#include <string>
+#include <vector>
+
+namespace mvrm::app {
+
+// argv[0] is the command's name.
+using Arguments = std::vector<std::string>;
+
+int demo(const Arguments& arguments);
+int synth(const Arguments& arguments);
+int train(const Arguments& arguments);
+int profile(const Arguments& arguments);
+int refine(const Arguments& arguments);
+int score(const Arguments& arguments);
+int eval(const Arguments& arguments);
+int info(const Arguments& arguments);
+
+// Parses; prints help and returns false when --help was asked for. A usage error throws core::ConfigError naming `mvrm CMD --help`.
+bool parse(CLI::App& app, const Arguments& arguments);
+
+// Sampling options that score, profile and eval share.
+struct SamplingOptions {
+  std::string sampling = "all";
+  int64_t max_frames = 16, max_bad_samples = 0;
+  std::string workers = "auto", dtype = "f32";
+};
+void add_sampling_options(CLI::App& app, SamplingOptions& options);
+
+}  // namespace mvrm::app

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands.h"
+
+#include <iostream>
+#include <mvrm/core/error.h>
+
+namespace mvrm::app {
+
+bool parse(CLI::App& app, const Arguments& arguments) {
+  app.name("mvrm " + arguments.front());
+  app.set_help_flag("-h,--help", "show this help");
+  app.get_formatter()->column_width(34);
+  app.option_defaults()->always_capture_default();
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend() - 1);
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help() << std::flush;
+    return false;
+  } catch (const CLI::ParseError& error) {
+    std::string message = error.what();
+    for (char& c : message) c = c == '\n' ? ' ' : c;
+    throw core::ConfigError("mvrm " + arguments.front() + ": " + message + "; see 'mvrm " + arguments.front() + " --help'");
+  }
+  return true;
+}
+
+void add_sampling_options(CLI::App& app, SamplingOptions& options) {
+  app.add_option("--sampling", options.sampling, "which frames are used: all, linspace (VideoScore's benchmark), stride (its example)")
+      ->check(CLI::IsMember({"all", "linspace", "stride"}))->capture_default_str();
+  app.add_option("--max-frames", options.max_frames, "upper bound of linspace and stride")->check(CLI::Range(1, 4096))->capture_default_str();
+  app.add_option("--max-bad-samples", options.max_bad_samples, "bad samples that are skipped before the command ends with status 3")
+      ->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--dtype", options.dtype, "dtype of the model")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+  app.add_option("--workers", options.workers, "worker threads: auto or a number")->capture_default_str();
+}
+
+}  // namespace mvrm::app

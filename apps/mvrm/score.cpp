@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "commands.h"
+
+#include <fstream>
+#include <iostream>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <mvrm/core/safetensors.h>
+#include <mvrm/run/process.h>
+#include <mvrm/run/score_run.h>
+
+namespace mvrm::app {
+
+int score(const Arguments& arguments) {
+  CLI::App app("Scores videos in every dimension of the model.");
+  run::ScoreRunOptions options;
+  SamplingOptions sampling;
+  std::filesystem::path out, features;
+  bool json = false;
+  app.add_option("--model", options.model_dir, "model directory")->required();
+  auto* video = app.add_option("--video", options.videos, "clips");
+  auto* frames = app.add_option("--frames", options.frame_folders, "folders of .jpg or .png frames");
+  auto* data = app.add_option("--data", options.data_file, "data file; rows need no labels");
+  auto* prompt = app.add_option("--prompt", options.prompt, "text prompt of the clips");
+  app.add_flag("--json", json, "print JSON instead of a table");
+  app.add_option("--out", out, "write predictions (.jsonl) to this file");
+  app.add_option("--dump-features", features, "write pooled features and predictions (safetensors)");
+  add_sampling_options(app, sampling);
+  app.footer("Example: mvrm score --model DIR --video clip.mp4 --prompt 'a dog plays with a ball' --json");
+  if (!parse(app, arguments)) return 0;
+
+  const bool files = video->count() + frames->count() > 0;
+  if (files == (data->count() > 0)) throw core::ConfigError("mvrm score: give either --data, or --video / --frames; see 'mvrm score --help'");
+  if (files && prompt->count() == 0) throw core::ConfigError("mvrm score: --video and --frames need --prompt: the model scores a video for a text");
+  options.data.sampling = sampling.sampling;
+  options.data.max_frames = sampling.max_frames;
+  options.data.max_bad_samples = sampling.max_bad_samples;
+  options.dtype = sampling.dtype;
+  options.keep_features = !features.empty();
+  const core::Context context = run::make_context({.workers = sampling.workers});
+  const auto comm = dist::make_single();
+  const run::ScoreResult result = run::score_run(options, *comm, context);
+  if (!out.empty()) mvrm::eval::write_predictions(out, result.predictions);
+  if (!features.empty()) {
+    core::write_safetensors(features, {{"feature", result.predictions.feature_ND}, {"prediction", result.predictions.reward_NK}});
+  }
+  std::cout << (json ? run::score_json(result) + "\n" : run::score_table(result));
+  return 0;
+}
+
+}  // namespace mvrm::app

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The story of `mvrm score`: videos, frame folders or a data file in, rewards out.
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <cmath>
+#include <mvrm/core/error.h>
+#include <mvrm/report/table.h>
+#include <mvrm/run/score_run.h>
+#include <mvrm/run/train_run.h>
+#include <nlohmann/json.hpp>
+
+namespace mvrm::run {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::vector<fs::path> pictures_of(const fs::path& folder) {
+  if (!fs::is_directory(folder)) throw core::DataError(folder.string() + ": not a folder of frames");
+  std::vector<fs::path> pictures;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    std::string extension = entry.path().extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
+    if (extension == ".jpg" || extension == ".jpeg" || extension == ".png") pictures.push_back(entry.path());
+  }
+  if (pictures.empty()) throw core::DataError(folder.string() + ": holds no .jpg or .png frames");
+  std::sort(pictures.begin(), pictures.end());
+  return pictures;
+}
+
+data::Manifest manifest_of(const ScoreRunOptions& options, const std::vector<std::string>& dimensions) {
+  if (!options.data_file.empty()) return data::load_manifest(options.data_file, {.dimensions = dimensions});
+  data::Manifest manifest{.path = {}, .dimensions = dimensions, .samples = {}, .hash = {}};
+  for (const auto& video : options.videos) {
+    manifest.samples.push_back({.id = video.string(), .prompt = options.prompt, .video = video});
+  }
+  for (const auto& folder : options.frame_folders) {
+    manifest.samples.push_back({.id = folder.string(), .prompt = options.prompt, .images = pictures_of(folder)});
+  }
+  return manifest;
+}
+
+std::string source_of(const data::Sample& sample) {
+  if (!sample.video.empty()) return sample.video.string();
+  return sample.images.empty() ? "" : sample.images.front().parent_path().string();
+}
+
+}  // namespace
+
+ScoreResult score_run(const ScoreRunOptions& options, dist::Communicator& comm, const core::Context& context) {
+  const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
+  const model::RewardModel model = model::load_reward_model(options.model_dir, dtype);
+  const video::SampleRule rule{.sampling = video::sampling_from_name(options.data.sampling), .max_frames = options.data.max_frames};
+  data::Dataset dataset(manifest_of(options, model.config.dimensions), data::load_processor(options.model_dir, rule),
+                        {.max_bad_samples = options.data.max_bad_samples}, context);
+  ScoreResult result{.predictions = eval::predict(model, dataset, 8, comm, context, options.keep_features), .sources = {}};
+  for (const auto& sample : dataset.manifest().samples) result.sources.push_back(source_of(sample));
+  return result;
+}
+
+std::string score_json(const ScoreResult& result) {
+  const auto& predictions = result.predictions;
+  const at::Tensor reward_NK = predictions.reward_NK.contiguous();
+  const auto dimensions = static_cast<int64_t>(predictions.dimensions.size());
+  nlohmann::ordered_json document{{"dimensions", predictions.dimensions}, {"results", nlohmann::ordered_json::array()}};
+  for (size_t n = 0; n < predictions.ids.size(); ++n) {
+    nlohmann::ordered_json scores;
+    for (int64_t k = 0; k < dimensions; ++k) {
+      const double value = reward_NK.const_data_ptr<float>()[static_cast<int64_t>(n) * dimensions + k];
+      scores[predictions.dimensions[static_cast<size_t>(k)]] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json();
+    }
+    const bool failed = n < predictions.errors.size() && !predictions.errors[n].empty();
+    document["results"].push_back({{"id", predictions.ids[n]}, {"video", result.sources[n]}, {"scores", scores},
+                                   {"frame_indices", n < predictions.frame_indices.size() ? predictions.frame_indices[n] : std::vector<int64_t>{}},
+                                   {"tokens", n < predictions.tokens.size() ? predictions.tokens[n] : 0},
+                                   {"error", failed ? nlohmann::ordered_json(predictions.errors[n]) : nlohmann::ordered_json()}});
+  }
+  return document.dump(2);
+}
+
+std::string score_table(const ScoreResult& result) {
+  const auto& predictions = result.predictions;
+  report::Table table{.header = {"video"}, .rows = {}};
+  table.header.insert(table.header.end(), predictions.dimensions.begin(), predictions.dimensions.end());
+  const at::Tensor reward_NK = predictions.reward_NK.to(at::kDouble).contiguous();
+  for (size_t n = 0; n < predictions.ids.size(); ++n) {
+    std::vector<std::string> row{predictions.ids[n]};
+    for (size_t k = 0; k < predictions.dimensions.size(); ++k) {
+      row.push_back(report::fixed(reward_NK.const_data_ptr<double>()[n * predictions.dimensions.size() + k], 3));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return report::to_text(table);
+}
+
+std::string spearman_table(const eval::EvalResult& result) {
+  report::Table table{.header = {"dimension", "n", "Spearman x100", "95 % low", "95 % high", "p"}, .rows = {}};
+  for (const auto& d : result.dimensions) {
+    table.rows.push_back({d.name, std::to_string(d.n), report::fixed(100 * d.spearman, 4), report::fixed(100 * d.low, 2),
+                          report::fixed(100 * d.high, 2), std::isnan(d.p_value) ? "n/a" : nlohmann::json(d.p_value).dump()});
+  }
+  table.rows.push_back({"mean", std::to_string(result.n), report::fixed(100 * result.mean, 4), report::fixed(100 * result.mean_low, 2),
+                        report::fixed(100 * result.mean_high, 2), ""});
+  return report::to_text(table);
+}
+
+}  // namespace mvrm::run

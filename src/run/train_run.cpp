@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The story of `mvrm train`: resolved configuration, data, plan (with baseline and profile where they are missing), model, training,
+// evaluation. Each step is left alone when its inputs have not changed.
+#include "stamp.h"
+
+#include <ATen/ATen.h>
+#include <mvrm/config/yaml_reader.h>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <mvrm/eval/predictions.h>
+#include <mvrm/model/reward_model.h>
+#include <mvrm/refine/strategy.h>
+#include <mvrm/run/profile_run.h>
+#include <mvrm/run/train_run.h>
+#include <mvrm/train/loop.h>
+#include <set>
+
+namespace mvrm::run {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+at::ScalarType dtype_from_name(const std::string& name) { return name == "bf16" ? at::kBFloat16 : at::kFloat; }
+
+model::RewardModel initial_model(const RunConfig& config) {
+  const at::ScalarType dtype = dtype_from_name(config.model.dtype);
+  if (config.model.init == "random") {
+    return model::random_reward_model(model::load_model_config(config.model.path), dtype, config.run.seed);
+  }
+  return model::load_reward_model(config.model.path, dtype, config.run.seed);
+}
+
+// What a run depends on: every setting but its place, and the contents of model, data and plan.
+std::string input_key(const RunConfig& config, const refine::RefinementPlan& plan, const std::string& data_hash) {
+  RunConfig placeless = config;
+  placeless.run.dir = "-";
+  placeless.refine = {};
+  std::string text = config::to_yaml(placeless) + model::model_hash(config.model.path) + data_hash + plan.header.dump();
+  const at::Tensor weight_NK = plan.weight_NK.contiguous();
+  text.append(static_cast<const char*>(weight_NK.data_ptr()), weight_NK.nbytes());
+  text.append(reinterpret_cast<const char*>(plan.keep_N.data()), plan.keep_N.size());
+  return core::sha256_hex(text);
+}
+
+refine::RefineConfig refine_config(const RefineSection& section, const std::vector<std::string>& dimensions, uint64_t seed) {
+  return {.strategy = section.strategy, .alpha_percent_K = alpha_percent(section.alpha, dimensions), .tau = section.tau,
+          .budget = section.budget, .seed = seed};
+}
+
+// The baseline run whose final model is profiled: the same configuration without refinement, below the run directory.
+fs::path baseline_model(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context,
+                        bool& stopped) {
+  RunConfig baseline = config;
+  baseline.run.dir = config.run.dir / "baseline";
+  baseline.refine = {};
+  if (comm.is_main()) context.log.info("refine.profile: auto: training the baseline in " + baseline.run.dir.string());
+  stopped = train_run(baseline, resume, comm, context).stopped_by_signal;
+  return baseline.run.dir / "model";
+}
+
+std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const data::Manifest& manifest, const std::string& resume,
+                                                dist::Communicator& comm, const core::Context& context) {
+  if (!config.refine.plan.empty()) return refine::read_plan(config.refine.plan);
+  if (config.refine.strategy == "none") {
+    std::vector<std::string> ids;
+    for (const auto& sample : manifest.samples) ids.push_back(sample.id);
+    return refine::keep_all(ids, manifest.dimensions);
+  }
+  // A typing error is found before hours of baseline training, not after.
+  refine::check(refine_config(config.refine, manifest.dimensions, config.run.seed));
+  influence::Profile profile;
+  if (config.refine.profile == "auto") {
+    bool stopped = false;
+    const fs::path model_dir = baseline_model(config, resume, comm, context, stopped);
+    if (stopped) return std::nullopt;
+    profile = profile_run({.model_dir = model_dir, .data_file = config.data.train, .out_dir = config.run.dir / "profile",
+                           .data = config.data, .dtype = config.model.dtype}, comm, context);
+  } else {
+    profile = influence::read_profile(config.refine.profile);
+  }
+  auto [plan, summary] = refine::refine(profile, refine_config(config.refine, profile.dimensions, config.run.seed));
+  if (comm.is_main()) {
+    refine::write_plan(config.run.dir / "plan.jsonl", plan);
+    context.log.info("plan " + summary.strategy + ": " + std::to_string(summary.kept) + " samples kept, " +
+                     std::to_string(summary.removed) + " removed");
+  }
+  return std::move(plan);
+}
+
+eval::EvalResult evaluate(const model::RewardModel& model, data::Dataset& dataset, const fs::path& run_dir, dist::Communicator& comm,
+                          const core::Context& context) {
+  const eval::Predictions predictions = eval::predict(model, dataset, 8, comm, context);
+  const eval::EvalResult result = eval::evaluate_spearman(predictions);
+  if (comm.is_main()) {
+    eval::write_predictions(run_dir / "predictions.jsonl", predictions);
+    core::write_file_atomic(run_dir / "eval.json", eval::to_json_text(result) + "\n");
+  }
+  return result;
+}
+
+}  // namespace
+
+std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs::path& file, const fs::path& model_dir,
+                                            const core::Context& context) {
+  const video::SampleRule rule{.sampling = video::sampling_from_name(config.sampling), .max_frames = config.max_frames};
+  data::Processor processor = data::load_processor(model_dir, rule);
+  data::Manifest manifest = data::load_manifest(file, {.dimensions = model::load_model_config(model_dir).dimensions});
+  return std::make_unique<data::Dataset>(std::move(manifest), std::move(processor),
+                                         data::DatasetConfig{.max_bad_samples = config.max_bad_samples}, context);
+}
+
+TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context) {
+  fs::create_directories(config.run.dir);
+  if (comm.is_main()) core::write_file_atomic(config.run.dir / "config.yaml", config::to_yaml(config));
+  core::Context run_context = context;
+  run_context.seed = config.run.seed;
+  if (comm.is_main()) run_context.log.add_file(config.run.dir / "log.txt");
+
+  const auto dataset = open_dataset(config.data, config.data.train, config.model.path, run_context);
+  const auto plan = make_plan(config, dataset->manifest(), resume, comm, run_context);
+  if (!plan) return {.stopped_by_signal = true};
+  const fs::path eval_file = config.eval.data.empty() ? config.data.test : config.eval.data;
+  const auto eval_set = eval_file.empty() ? nullptr : open_dataset(config.data, eval_file, config.model.path, run_context);
+
+  const std::string key = input_key(config, *plan, dataset->manifest().hash);
+  TrainOutcome outcome;
+  model::RewardModel model;
+  if (resume == "auto" && stamp_matches(config.run.dir, key)) {
+    if (comm.is_main()) run_context.log.info(config.run.dir.string() + ": already trained with these inputs");
+    model = model::load_reward_model(config.run.dir / "model", dtype_from_name(config.model.dtype));
+  } else {
+    model = initial_model(config);
+    train::TrainJob job{.config = config.training, .run_dir = config.run.dir, .processor_dir = config.model.path, .resume = resume};
+    job.config.log_every = config.log.every;
+    job.evaluate_every = eval_set ? config.eval.every : 0;
+    job.evaluate = [&](const model::RewardModel& current) {
+      return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, 8, comm, run_context)));
+    };
+    const train::TrainResult result = train::train(model, *dataset, *plan, job, comm, run_context);
+    outcome = {.stopped_by_signal = result.stopped_by_signal, .steps = result.steps};
+    if (outcome.stopped_by_signal) return outcome;
+    comm.barrier();
+    if (comm.is_main()) write_stamp(config.run.dir, key);
+  }
+  if (eval_set) outcome.evaluation = evaluate(model, *eval_set, config.run.dir, comm, run_context);
+  return outcome;
+}
+
+}  // namespace mvrm::run
