@@ -3,9 +3,9 @@
 
 #include <c10/cuda/CUDAFunctions.h>
 
+#include <mvrm/core/error.h>
 #include <chrono>
 #include <cstdlib>
-#include <mvrm/core/error.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
@@ -19,7 +19,7 @@ std::chrono::milliseconds timeout_of(const dist::WorldConfig& world) {
 c10::intrusive_ptr<c10d::Store> make_store(const dist::WorldConfig& world) {
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(world.master_port);
-  options.isServer = world.rank == 0 && !world.agent_store;   // torchrun's agent is the server already
+  options.isServer = world.rank == 0 && !world.agent_store;  // torchrun's agent is the server already
   options.numWorkers = static_cast<size_t>(world.size);
   options.waitWorkers = false;
   options.timeout = timeout_of(world);
@@ -31,8 +31,9 @@ c10::intrusive_ptr<c10d::Store> make_store(const dist::WorldConfig& world) {
 at::Device device_of(const dist::WorldConfig& world) {
   const int devices = c10::cuda::device_count();
   if (world.local_rank < 0 || world.local_rank >= devices) {
-    throw core::ConfigError("device cuda: local rank " + std::to_string(world.local_rank) + " needs a device of its own, this machine has " +
-                            std::to_string(devices) + "; start fewer processes a machine");
+    throw core::ConfigError("device cuda: local rank " + std::to_string(world.local_rank) +
+                            " needs a device of its own, this machine has " + std::to_string(devices) +
+                            "; start fewer processes a machine");
   }
   return {at::kCUDA, static_cast<at::DeviceIndex>(world.local_rank)};
 }
@@ -50,7 +51,7 @@ NcclCommunicator::NcclCommunicator(const dist::WorldConfig& world) : rank_(world
     options->timeout = timeout_of(world);
     group_ = c10::make_intrusive<c10d::ProcessGroupNCCL>(make_store(world), static_cast<int>(rank_), static_cast<int>(size_), options);
   });
-  barrier();   // NCCL connects at the first collective: better to fail here than in the first step
+  barrier();  // NCCL connects at the first collective: better to fail here than in the first step
 }
 
 void NcclCommunicator::run(const char* operation, const std::function<void()>& collective) const {
@@ -67,7 +68,7 @@ void NcclCommunicator::run(const char* operation, const std::function<void()>& c
 void NcclCommunicator::in_place(const char* operation, at::Tensor& tensor,
                                 const std::function<Work(std::vector<at::Tensor>&)>& collective) const {
   run(operation, [&] {
-    std::vector<at::Tensor> on_device{tensor.to(device_)};   // the tensor itself when it is there already
+    std::vector<at::Tensor> on_device{tensor.to(device_)};  // the tensor itself when it is there already
     collective(on_device)->wait();
     if (!tensor.is_cuda()) tensor.copy_(on_device.front());
   });
@@ -103,8 +104,7 @@ void NcclCommunicator::reduce_scatter_sum(at::Tensor& out, const at::Tensor& in)
 
 void NcclCommunicator::all_to_all(at::Tensor& out, const at::Tensor& in) {
   std::vector<int64_t> equal_chunks;
-  out_of_place("all_to_all", out, in,
-               [&](auto& to, auto& from) { return group_->alltoall_base(to, from, equal_chunks, equal_chunks); });
+  out_of_place("all_to_all", out, in, [&](auto& to, auto& from) { return group_->alltoall_base(to, from, equal_chunks, equal_chunks); });
 }
 
 void NcclCommunicator::barrier() {

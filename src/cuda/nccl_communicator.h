@@ -4,8 +4,8 @@
 #pragma once
 #include <ATen/ATen.h>
 
-#include <functional>
 #include <mvrm/dist/communicator.h>
+#include <functional>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
 namespace mvrm::cuda {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
 
-#include <filesystem>
 #include <mvrm/core/error.h>
 #include <mvrm/dist/plugin.h>
+#include <filesystem>
 #include <system_error>
 
 namespace mvrm::dist {
@@ -28,7 +28,7 @@ Function find(const char* name) {
   void* plugin = dlopen(plugin_path().c_str(), RTLD_NOW | RTLD_NOLOAD);
   if (plugin == nullptr) return nullptr;
   auto function = reinterpret_cast<Function>(dlsym(plugin, name));
-  dlclose(plugin);   // only the count of this look-up; load_cuda_plugin keeps its own
+  dlclose(plugin);  // only the count of this look-up; load_cuda_plugin keeps its own
   return function;
 }
 

@@ -2,9 +2,9 @@
 // The door to CUDA: libmvrm_cuda.so, opened at run time when a driver is there. mvrm itself links nothing of CUDA or NCCL, so it
 // starts fast and runs where no CUDA library is installed. Not here: what the plug-in does (src/cuda).
 #pragma once
-#include <memory>
 #include <mvrm/core/log.h>
 #include <mvrm/dist/communicator.h>
+#include <memory>
 
 namespace mvrm::dist {
 
