@@ -29,7 +29,7 @@ c10::intrusive_ptr<c10d::Store> make_store(const dist::WorldConfig& world) {
 }
 
 at::Device device_of(const dist::WorldConfig& world) {
-  const int devices = c10::cuda::device_count();
+  const at::DeviceIndex devices = c10::cuda::device_count();
   if (world.local_rank < 0 || world.local_rank >= devices) {
     throw core::ConfigError("device cuda: local rank " + std::to_string(world.local_rank) +
                             " needs a device of its own, this machine has " + std::to_string(devices) +
