@@ -3,7 +3,7 @@
 # Prepares a Debian 12 machine: system packages, a private Python environment in .venv, and the pinned wheels inside it.
 # Needs python3, network access, and root or sudo where packages are missing. Safe to run again: what is there is skipped.
 #   MVRM_CUDA=headers   also fetches nccl.h, to compile the CUDA plug-in
-#   MVRM_CUDA=1         also fetches every CUDA library that running the plug-in needs (2.2 GB)
+#   MVRM_CUDA=1         also fetches every CUDA library that running the plug-in needs (2.0 GB)
 #   MVRM_PYTHON=python  the interpreter to use (CPython 3.10 to 3.13)
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
