@@ -35,7 +35,7 @@ function(mvrm_add_stage stage)
       add_executable(mvrm_${stage}_test ${tests})
       mvrm_warnings(mvrm_${stage}_test)
       target_link_libraries(mvrm_${stage}_test PRIVATE mvrm_${stage} mvrm_test_support GTest::gtest_main)
-      target_precompile_headers(mvrm_${stage}_test REUSE_FROM mvrm_torch_pch)
+      mvrm_use_torch_pch(mvrm_${stage}_test)
       add_test(NAME ${stage} COMMAND mvrm_${stage}_test)
       set_tests_properties(${stage} PROPERTIES LABELS unit TIMEOUT 600
         ENVIRONMENT "OMP_WAIT_POLICY=passive;OMP_NUM_THREADS=1")

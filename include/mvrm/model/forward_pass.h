@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// One forward pass over many samples: what scoring and profiling share. Decoding and computing run in context.threads workers.
+#pragma once
+#include <functional>
+#include <mvrm/core/context.h>
+#include <mvrm/data/dataset.h>
+#include <mvrm/model/reward_model.h>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mvrm::model {
+
+struct SampleOutput {
+  int64_t index = 0;                               // into the data set
+  std::shared_ptr<const data::Example> example;    // nullptr: a bad sample within the allowance
+  core::Tensor reward_K, feature_D;                // undefined for a bad sample
+};
+
+// `indices` are cut into chunks of `batch`; samples of one chunk with equal shapes share a forward pass, so the numbers do not depend on
+// the number of workers. `deliver` gets one finished chunk at a time, in any order of chunks, never from two threads at once.
+// The first error of a worker is thrown here.
+void forward_pass(const RewardModel& model, data::Dataset& dataset, const std::vector<int64_t>& indices, int64_t batch,
+                  const core::Context& context, const std::string& title,
+                  const std::function<void(std::span<const SampleOutput>)>& deliver);
+
+}  // namespace mvrm::model

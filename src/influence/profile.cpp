@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The profile directory: profile.safetensors, samples.jsonl, profile.json, self_influence.csv.
+#include <mvrm/influence/profile.h>
+
+#include "profile_store.h"
+
+#include <ATen/ATen.h>
+#include <cmath>
+#include <cstdio>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <mvrm/core/safetensors.h>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace mvrm::influence {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+std::string csv_of(const Profile& profile) {
+  std::string text = "id";
+  for (const auto& dimension : profile.dimensions) text += "," + csv_cell(dimension);
+  text += "\n";
+  const at::Tensor risk_NK = profile.self_influence_NK.to(at::kFloat).contiguous();
+  for (size_t n = 0; n < profile.ids.size(); ++n) {
+    text += csv_cell(profile.ids[n]);
+    for (size_t k = 0; k < profile.dimensions.size(); ++k) {
+      const float value = risk_NK.const_data_ptr<float>()[n * profile.dimensions.size() + k];
+      char buffer[32];
+      std::snprintf(buffer, sizeof buffer, ",%.9g", static_cast<double>(value));
+      text += std::isnan(value) ? "," : buffer;
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+Json summary_of(const Profile& profile) {
+  Json document{{"model_hash", profile.model_hash}, {"data_hash", profile.data_hash}, {"dimensions", profile.dimensions},
+                {"samples", profile.ids.size()}, {"features", profile.feature_ND.defined()},
+                {"done", profile.done_N.sum().item<int64_t>()}, {"statistics", Json::object()}};
+  const auto all = statistics(profile);
+  for (size_t k = 0; k < all.size(); ++k) {
+    Json quantiles = Json::array();
+    for (const double q : all[k].quantiles) quantiles.push_back(std::isfinite(q) ? Json(q) : Json());
+    document["statistics"][profile.dimensions[k]] = {{"count", all[k].count}, {"mean", all[k].mean}, {"std", all[k].standard_deviation},
+                                                     {"quantiles", quantiles}};
+  }
+  return document;
+}
+
+}  // namespace
+
+void write_profile(const fs::path& directory, const Profile& profile) {
+  fs::create_directories(directory);
+  ProfileStore::create(directory, profile);
+  std::string samples;
+  for (size_t n = 0; n < profile.ids.size(); ++n) {
+    samples += Json{{"id", profile.ids[n]}, {"prompt", n < profile.prompts.size() ? profile.prompts[n] : ""}}.dump() + "\n";
+  }
+  core::write_file_atomic(directory / "samples.jsonl", samples);
+  core::write_file_atomic(directory / "self_influence.csv", csv_of(profile));
+  core::write_file_atomic(directory / "profile.json", summary_of(profile).dump(2) + "\n");
+}
+
+Profile read_profile(const fs::path& directory) {
+  const auto need = [&](const char* name) {
+    if (!fs::is_regular_file(directory / name)) {
+      throw core::DataError((directory / name).string() + ": not found; a profile directory is written by 'mvrm profile'");
+    }
+    return directory / name;
+  };
+  const auto document = Json::parse(core::read_file(need("profile.json")), nullptr, false);
+  if (!document.is_object() || !document.contains("dimensions") || !document.contains("samples")) {
+    throw core::DataError((directory / "profile.json").string() + ": is not a profile's summary");
+  }
+  Profile profile{.dimensions = document["dimensions"].get<std::vector<std::string>>(),
+                  .model_hash = document.value("model_hash", ""), .data_hash = document.value("data_hash", "")};
+  std::istringstream lines(core::read_file(need("samples.jsonl")));
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    const auto row = Json::parse(line, nullptr, false);
+    if (!row.is_object() || !row.contains("id") || !row["id"].is_string()) {
+      throw core::DataError((directory / "samples.jsonl").string() + ":" + std::to_string(number) + ": a row needs a text 'id'");
+    }
+    profile.ids.push_back(row["id"].get<std::string>());
+    profile.prompts.push_back(row.value("prompt", ""));
+  }
+  const auto file = core::SafetensorsFile::open(need("profile.safetensors"));
+  const auto rows = static_cast<int64_t>(profile.ids.size());
+  const auto* feature = file.find("feature");
+  allocate(profile, rows, static_cast<int64_t>(profile.dimensions.size()), feature != nullptr && feature->shape.size() == 2 ? feature->shape[1] : 0);
+  ProfileStore(directory, profile);   // checks the shapes and reads the rows
+  return profile;
+}
+
+}  // namespace mvrm::influence

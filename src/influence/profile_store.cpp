@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profile_store.h"
+
+#include <ATen/ATen.h>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <limits>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <mvrm/core/safetensors.h>
+#include <unistd.h>
+
+namespace mvrm::influence {
+
+namespace fs = std::filesystem;
+
+void allocate(Profile& profile, int64_t rows, int64_t dimensions, int64_t feature_width) {
+  const auto nan = [](at::IntArrayRef shape) { return at::full(shape, std::numeric_limits<float>::quiet_NaN(), at::kFloat); };
+  profile.residual_NK = nan({rows, dimensions});
+  profile.prediction_NK = nan({rows, dimensions});
+  profile.label_NK = nan({rows, dimensions});
+  profile.feature_sq_norm_N = nan({rows});
+  profile.self_influence_NK = nan({rows, dimensions});
+  profile.done_N = at::zeros({rows}, at::kByte);
+  profile.feature_ND = feature_width > 0 ? nan({rows, feature_width}) : at::Tensor();
+}
+
+std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile) {
+  return {{"self_influence", &profile.self_influence_NK}, {"residual", &profile.residual_NK}, {"prediction", &profile.prediction_NK},
+          {"label", &profile.label_NK}, {"feature_sq_norm", &profile.feature_sq_norm_N}, {"done", &profile.done_N},
+          {"feature", &profile.feature_ND}};
+}
+
+void ProfileStore::create(const fs::path& directory, const Profile& empty) {
+  Profile copy = empty;
+  core::NamedTensors tensors;
+  for (const auto& [name, tensor] : tensors_of(copy)) {
+    if (tensor->defined()) tensors.emplace_back(name, *tensor);
+  }
+  core::write_safetensors(directory / "profile.safetensors", tensors);
+}
+
+ProfileStore::ProfileStore(const fs::path& directory, Profile& profile) : path_(directory / "profile.safetensors") {
+  const auto file = core::SafetensorsFile::open(path_);
+  for (const auto& [name, tensor] : tensors_of(profile)) {
+    if (!tensor->defined()) continue;
+    const auto* info = file.find(name);
+    if (info == nullptr || info->shape != tensor->sizes().vec() || info->dtype != tensor->scalar_type()) {
+      throw core::DataError(path_.string() + ": '" + name + "' is missing or of another shape; delete the folder to profile anew");
+    }
+    *tensor = file.tensor(name).clone();
+    offset_[name] = info->begin;
+  }
+  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+  uint64_t header = 0;
+  if (descriptor_ < 0 || ::pread(descriptor_, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) {
+    throw core::io_error(path_.string() + ": can't be opened for writing: " + std::strerror(errno));
+  }
+  for (auto& [name, offset] : offset_) offset += sizeof header + header;
+}
+
+ProfileStore::~ProfileStore() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void ProfileStore::write_at(uint64_t offset, const void* bytes, size_t size) {
+  const auto* at = static_cast<const char*>(bytes);
+  while (size > 0) {
+    const ssize_t written = ::pwrite(descriptor_, at, size, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) throw core::io_error(path_.string() + ": can't be written: " + std::strerror(errno));
+    at += written;
+    offset += static_cast<uint64_t>(written);
+    size -= static_cast<size_t>(written);
+  }
+}
+
+void ProfileStore::write_row(const Profile& profile, int64_t n) {
+  Profile view = profile;
+  for (const auto& [name, tensor] : tensors_of(view)) {
+    if (!tensor->defined() || name == "done") continue;
+    const size_t row_bytes = tensor->nbytes() / static_cast<size_t>(tensor->size(0));
+    write_at(offset_.at(name) + static_cast<uint64_t>(n) * row_bytes, static_cast<const char*>(tensor->const_data_ptr()) + static_cast<size_t>(n) * row_bytes, row_bytes);
+  }
+  pending_.push_back(n);
+}
+
+void ProfileStore::flush() {
+  if (pending_.empty()) return;
+  if (::fdatasync(descriptor_) != 0) throw core::io_error(path_.string() + ": can't be synchronised: " + std::strerror(errno));
+  const uint8_t done = 1;
+  for (const int64_t n : pending_) write_at(offset_.at("done") + static_cast<uint64_t>(n), &done, 1);
+  pending_.clear();
+}
+
+}  // namespace mvrm::influence

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mvrm/influence/profile.h>
+#include <numeric>
+
+namespace mvrm::influence {
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kQuantiles[] = {0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1};
+
+std::vector<double> finite_column(const at::Tensor& table_NK, int64_t k) {
+  const at::Tensor column_N = table_NK.select(1, k).to(at::kDouble).contiguous();
+  std::vector<double> values(column_N.const_data_ptr<double>(), column_N.const_data_ptr<double>() + column_N.numel());
+  std::erase_if(values, [](double x) { return !std::isfinite(x); });
+  return values;
+}
+
+std::vector<size_t> order_of(const std::vector<double>& values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] > values[b]; });
+  return order;
+}
+
+// Spearman without the p-value; eval has the full one, but stands below this stage.
+double rank_correlation(const std::vector<double>& a, const std::vector<double>& b) {
+  const auto ranks = [](const std::vector<double>& values) {
+    const auto order = order_of(values);
+    std::vector<double> rank(values.size());
+    for (size_t begin = 0; begin < order.size();) {
+      size_t end = begin;
+      while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
+      for (size_t i = begin; i < end; ++i) rank[order[i]] = 0.5 * static_cast<double>(begin + end + 1);
+      begin = end;
+    }
+    return rank;
+  };
+  const auto x = ranks(a), y = ranks(b);
+  const double mean = 0.5 * (static_cast<double>(a.size()) + 1);
+  double xx = 0, yy = 0, xy = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    xx += (x[i] - mean) * (x[i] - mean);
+    yy += (y[i] - mean) * (y[i] - mean);
+    xy += (x[i] - mean) * (y[i] - mean);
+  }
+  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : kNan;
+}
+
+double jaccard_of_top(const std::vector<double>& a, const std::vector<double>& b, double alpha_percent) {
+  const auto count = static_cast<size_t>(std::ceil(alpha_percent / 100 * static_cast<double>(a.size()) - 1e-9));
+  if (count == 0) return kNan;
+  std::vector<uint8_t> in_a(a.size(), 0);
+  const auto order_a = order_of(a), order_b = order_of(b);
+  for (size_t i = 0; i < count; ++i) in_a[order_a[i]] = 1;
+  size_t shared = 0;
+  for (size_t i = 0; i < count; ++i) shared += in_a[order_b[i]];
+  return static_cast<double>(shared) / static_cast<double>(2 * count - shared);
+}
+
+}  // namespace
+
+std::vector<DimensionStatistics> statistics(const Profile& profile) {
+  std::vector<DimensionStatistics> result;
+  for (int64_t k = 0; k < profile.self_influence_NK.size(1); ++k) {
+    std::vector<double> values = finite_column(profile.self_influence_NK, k);
+    DimensionStatistics s{.count = static_cast<int64_t>(values.size())};
+    double squares = 0;
+    for (size_t i = 0; i < values.size(); ++i) {   // Welford
+      const double delta = values[i] - s.mean;
+      s.mean += delta / static_cast<double>(i + 1);
+      squares += delta * (values[i] - s.mean);
+    }
+    s.standard_deviation = values.empty() ? 0 : std::sqrt(squares / static_cast<double>(values.size()));
+    std::sort(values.begin(), values.end());
+    for (const double q : kQuantiles) {
+      const double position = q * static_cast<double>(values.empty() ? 0 : values.size() - 1);
+      const auto low = static_cast<size_t>(position);
+      const size_t high = std::min(low + 1, values.empty() ? 0 : values.size() - 1);
+      s.quantiles.push_back(values.empty() ? kNan : values[low] + (position - static_cast<double>(low)) * (values[high] - values[low]));
+    }
+    result.push_back(std::move(s));
+  }
+  return result;
+}
+
+LossSimilarity loss_similarity(const Profile& profile, double alpha_percent) {
+  LossSimilarity similarity;
+  const auto norms = finite_column(profile.feature_sq_norm_N.unsqueeze(1), 0);
+  if (!norms.empty()) {
+    const double mean = std::accumulate(norms.begin(), norms.end(), 0.0) / static_cast<double>(norms.size());
+    double squares = 0;
+    for (const double x : norms) squares += (x - mean) * (x - mean);
+    similarity.feature_sq_norm_cv = mean > 0 ? std::sqrt(squares / static_cast<double>(norms.size())) / mean : kNan;
+  }
+  const at::Tensor loss_NK = profile.residual_NK.to(at::kDouble).square();
+  for (int64_t k = 0; k < loss_NK.size(1); ++k) {
+    const auto risk = finite_column(profile.self_influence_NK, k), loss = finite_column(loss_NK, k);
+    const bool comparable = risk.size() == loss.size() && risk.size() > 1;
+    similarity.spearman_K.push_back(comparable ? rank_correlation(risk, loss) : kNan);
+    similarity.jaccard_K.push_back(comparable ? jaccard_of_top(risk, loss, alpha_percent) : kNan);
+  }
+  return similarity;
+}
+
+}  // namespace mvrm::influence

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <mvrm/core/progress.h>
+#include <mvrm/model/forward_pass.h>
+#include <thread>
+#include <tuple>
+
+namespace mvrm::model {
+
+namespace {
+
+using Shape = std::tuple<size_t, int64_t, int64_t, int64_t>;   // tokens, frames, height, width
+
+Shape shape_of(const data::Example& example) {
+  const auto& levels = example.pixels.levels_NCHW;
+  if (!levels.defined()) return {example.input_ids.size(), 0, 0, 0};
+  return {example.input_ids.size(), levels.size(0), levels.size(2), levels.size(3)};
+}
+
+std::vector<SampleOutput> compute_chunk(const RewardModel& model, data::Dataset& dataset, std::span<const int64_t> indices) {
+  std::vector<SampleOutput> outputs;
+  std::map<Shape, std::vector<size_t>> groups;
+  for (const int64_t index : indices) {
+    outputs.push_back({.index = index, .example = dataset.get(index)});
+    if (outputs.back().example) groups[shape_of(*outputs.back().example)].push_back(outputs.size() - 1);
+  }
+  for (const auto& [shape, members] : groups) {
+    std::vector<std::shared_ptr<const data::Example>> examples;
+    for (const size_t member : members) examples.push_back(outputs[member].example);
+    const data::Batch batch = data::collate(examples, dataset.processor().image_config, model.config.pad_token_id.value_or(0));
+    const RewardOutput output = forward(model, batch);
+    for (size_t row = 0; row < members.size(); ++row) {
+      outputs[members[row]].reward_K = output.reward_BK[static_cast<int64_t>(row)];
+      outputs[members[row]].feature_D = output.feature_BD[static_cast<int64_t>(row)];
+    }
+  }
+  return outputs;
+}
+
+}  // namespace
+
+void forward_pass(const RewardModel& model, data::Dataset& dataset, const std::vector<int64_t>& indices, int64_t batch,
+                  const core::Context& context, const std::string& title,
+                  const std::function<void(std::span<const SampleOutput>)>& deliver) {
+  const size_t chunk = static_cast<size_t>(std::max<int64_t>(1, batch));
+  core::Progress progress(title, static_cast<int64_t>(indices.size()), context.show_progress);
+  std::atomic<size_t> next{0};
+  std::atomic<bool> stop{false};
+  std::mutex mutex;
+  std::exception_ptr first_error;
+  const auto work = [&] {
+    while (!stop) {
+      const size_t begin = next.fetch_add(chunk);
+      if (begin >= indices.size()) return;
+      const size_t size = std::min(chunk, indices.size() - begin);
+      try {
+        const auto outputs = compute_chunk(model, dataset, {indices.data() + begin, size});
+        const std::lock_guard lock(mutex);
+        deliver(outputs);
+        progress.advance(static_cast<int64_t>(size));
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!first_error) first_error = std::current_exception();
+        stop = true;
+      }
+    }
+  };
+  std::vector<std::thread> workers;
+  for (int64_t w = 1; w < context.threads; ++w) workers.emplace_back(work);
+  work();
+  for (auto& worker : workers) worker.join();
+  if (first_error) std::rethrow_exception(first_error);
+}
+
+}  // namespace mvrm::model
