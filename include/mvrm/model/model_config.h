@@ -22,9 +22,11 @@ struct TextConfig {
   int64_t vocab_size = 32003, hidden_size = 4096, intermediate_size = 14336, num_hidden_layers = 32;
   int64_t num_attention_heads = 32, num_key_value_heads = 8, head_dim = 128, max_position_embeddings = 32768;
   double rms_norm_eps = 1e-5, rope_theta = 10000.0, initializer_range = 0.02;
-  std::optional<int64_t> sliding_window = 4096;
+  std::optional<int64_t> sliding_window = 4096;   // how many keys that shows depends on Compatibility: visible_keys()
+  int64_t pad_token_id = 0;     // its embedding row gets no gradient; -1: none. Pooling uses ModelConfig::pad_token_id
 };
 // How library versions differ (spec/idefics2.md section 0); `reference` = what produced the published numbers.
+// Also the optional key "mvrm_compatibility" of config.json.
 enum class Compatibility { reference, hf523, hf457 };
 
 struct ModelConfig {
@@ -34,7 +36,7 @@ struct ModelConfig {
   int64_t num_labels = 5;                     // len(id2label)
   std::vector<std::string> dimensions;        // id2label in order; VideoFeedback's names when they are LABEL_k and K = 5
   int64_t image_token_id = 32001;
-  std::optional<int64_t> pad_token_id;        // null: pool the last position (batch of one only)
+  std::optional<int64_t> pad_token_id;        // null: pool the last real position of a row (the reference takes one unpadded row)
   bool has_score_head = true;                 // false: a generation checkpoint, the head is drawn anew
   Compatibility compatibility = Compatibility::reference;
 };
@@ -43,5 +45,8 @@ struct ModelConfig {
 ModelConfig load_model_config(const std::filesystem::path& model_dir);
 // config.json text that Hugging Face and load_model_config read back to the same ModelConfig.
 std::string to_json(const ModelConfig& config);
+
+// Keys a query sees at most, itself included, under the sliding window W: W + 1 in `reference` mode, W in the others; nullopt = all.
+std::optional<int64_t> visible_keys(const ModelConfig& config);
 
 }  // namespace mvrm::model

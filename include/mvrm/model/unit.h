@@ -41,11 +41,15 @@ struct PreparedBatch {
   core::Tensor patch_mask_RS;           // bool
   core::Tensor vision_position_ids_RS;  // int64
   core::Tensor vision_bias_R11S;        // additive key mask; undefined when every patch is valid
-  core::Tensor perceiver_bias_R11T;     // T = S + latents
-  core::Tensor text_bias_B1LL;          // causal + padding + sliding window
-  core::Tensor cos_LD, sin_LD;          // rotary tables, head_dim wide, model dtype
+  core::Tensor perceiver_bias_R11T;     // T = S + latents; undefined when every patch is valid
+  // Causal + padding + sliding window. Undefined where causal alone says the same about every position that counts: no row is padded
+  // on the left (right padding never reaches an earlier position) and the window, if any, spans the batch.
+  core::Tensor text_bias_B1LL;
+  core::Tensor cos_LD, sin_LD;          // rotary tables, head_dim wide, model dtype; the first half of sin carries rot's minus sign
   core::Tensor pool_index_B;            // int64
+  core::Tensor image_rows_I;            // int64, rows of the flattened [B*L] ids that hold image tokens; undefined without images
 };
+// Throws DataError when image tokens and images don't match, or a token id lies outside of the vocabulary.
 PreparedBatch prepare(const ModelConfig& config, const data::Batch& batch, at::ScalarType dtype);
 
 // `parameters` in the order of unit.parameters. Differentiable in parameters and input.
