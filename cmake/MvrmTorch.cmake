@@ -29,9 +29,6 @@ target_link_options(mvrm_torch INTERFACE -Wl,--allow-shlib-undefined)
 list(APPEND CMAKE_BUILD_RPATH ${MVRM_TORCH_LIB} ${MVRM_NVIDIA_LIBS})
 list(APPEND CMAKE_INSTALL_RPATH ${MVRM_TORCH_LIB} ${MVRM_NVIDIA_LIBS})
 
-# Programs are compiled like libraries (-fPIC, not -fPIE): a precompiled header made with one is refused by the other.
-set(CMAKE_CXX_COMPILE_OPTIONS_PIE ${CMAKE_CXX_COMPILE_OPTIONS_PIC})
-
 # ATen and autograd headers cost 12 s a file; this precompiled header, made once, halves that for every stage.
 add_library(mvrm_torch_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/torch_pch.cpp)
 target_link_libraries(mvrm_torch_pch PRIVATE mvrm::torch)
