@@ -5,12 +5,19 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 found=0
-# forbid WHY PATTERN PATHSPEC...: prints every match in tracked and new files.
+# search OPTION... -e PATTERN -- PATHSPEC...: git grep over the files that git does not ignore; works in a copy without .git too.
+search() {
+  local status=0
+  git grep --no-index --exclude-standard -IE "$@" || status=$?
+  [ $status -le 1 ] || fail "git grep ended with status $status" "see its message above"
+}
+# forbid WHY PATTERN PATHSPEC...: prints every match.
 forbid() {
-  local why=$1 pattern=$2
+  local why=$1 pattern=$2 matches
   shift 2
-  if git grep --untracked -nIE -e "$pattern" -- "$@" ':!scripts/check_words.sh' ':!docs/glossary.md' >&2; then
-    printf 'error: %s\n' "$why" >&2
+  matches=$(search -n -e "$pattern" -- "$@" ':!scripts/check_words.sh' ':!docs/glossary.md')
+  if [ -n "$matches" ]; then
+    printf '%s\nerror: %s\n' "$matches" "$why" >&2
     found=1
   fi
 }
@@ -23,14 +30,11 @@ forbid "C++ names say disentangled_pruning and disentangled_reweighting; ddp and
 forbid "a path of one machine" '(^|[^A-Za-z0-9_./~-])/(work|root|home|Users)/' .
 forbid "unfinished work is not committed" '(^|[^A-Za-z])(TODO|FIXME|XXX|HACK)([^A-Za-z]|$)' "${code[@]}" 'scripts/*' 'cmake/*'
 
-while IFS= read -r file; do
-  if ! head -n 2 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0'; then
-    printf 'error: %s: the first line must be "SPDX-License-Identifier: Apache-2.0" in a comment\n' "$file" >&2
-    found=1
-  fi
-done < <(git ls-files --cached --others --exclude-standard '*.cpp' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt' | while IFS= read -r f; do
-  if [ -f "$f" ]; then printf '%s\n' "$f"; fi
-done)
+unlicensed=$(search -L -e 'SPDX-License-Identifier: Apache-2.0' -- '*.cpp' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt')
+if [ -n "$unlicensed" ]; then
+  printf '%s\nerror: the first line must hold "SPDX-License-Identifier: Apache-2.0" in a comment\n' "$unlicensed" >&2
+  found=1
+fi
 
 if [ $found -ne 0 ]; then
   trap - ERR
