@@ -10,27 +10,55 @@ namespace {
 
 using nlohmann::json;
 
-// nlohmann keeps the last of two equal keys and nests without bound; the callback sees both before the tree is built.
-json parse_strict(std::string_view text) {
-  std::vector<std::set<std::string>> keys_of_open_objects;
-  const auto watch = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth >= kMaxDepth && (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start))
-      throw model_error("the header nests deeper than " + std::to_string(kMaxDepth) + " levels");
-    if (event == json::parse_event_t::object_start) keys_of_open_objects.emplace_back();
-    if (event == json::parse_event_t::object_end) keys_of_open_objects.pop_back();
-    if (event == json::parse_event_t::key) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!keys_of_open_objects.back().insert(key).second) throw model_error("duplicate key '" + printable(key) + "' in the header");
-      if (depth == 1 && keys_of_open_objects.back().size() > kMaxTensors + 1)
-        throw model_error("more than " + std::to_string(kMaxTensors) + " tensors");
-    }
+// nlohmann's tree keeps the last of two equal keys and nests without bound; its events show both before a tree is built.
+// (Its parse callback would too, but looks through all earlier tensors at the end of each one.)
+class HeaderGuard {
+ public:
+  using number_integer_t = json::number_integer_t;
+  using number_unsigned_t = json::number_unsigned_t;
+  using number_float_t = json::number_float_t;
+  using string_t = json::string_t;
+  using binary_t = json::binary_t;
+
+  bool null() { return true; }
+  bool boolean(bool) { return true; }
+  bool number_integer(number_integer_t) { return true; }
+  bool number_unsigned(number_unsigned_t) { return true; }
+  bool number_float(number_float_t, const string_t&) { return true; }
+  bool string(string_t&) { return true; }
+  bool binary(binary_t&) { return true; }
+  bool start_object(size_t) { return open(); }
+  bool end_object() { return close(); }
+  bool start_array(size_t) { return open(); }
+  bool end_array() { return close(); }
+  bool key(string_t& name) {
+    auto& keys = keys_of_open_values_.back();
+    if (!keys.insert(name).second) throw model_error("duplicate key '" + printable(name) + "' in the header");
+    if (keys_of_open_values_.size() == 1 && keys.size() > kMaxTensors + 1)   // one may be __metadata__
+      throw model_error("more than " + std::to_string(kMaxTensors) + " tensors");
     return true;
-  };
-  try {
-    return json::parse(text.begin(), text.end(), watch);
-  } catch (const json::exception& cause) {
+  }
+  bool parse_error(size_t, const std::string&, const json::exception& cause) {
     throw model_error("the header is not JSON: " + printable(cause.what()));
   }
+
+ private:
+  bool open() {
+    keys_of_open_values_.emplace_back();
+    if (keys_of_open_values_.size() > kMaxDepth) throw model_error("the header nests deeper than " + std::to_string(kMaxDepth) + " levels");
+    return true;
+  }
+  bool close() {
+    keys_of_open_values_.pop_back();
+    return true;
+  }
+  std::vector<std::set<std::string>> keys_of_open_values_;
+};
+
+json parse_strict(std::string_view text) {
+  HeaderGuard guard;
+  json::sax_parse(text.begin(), text.end(), &guard);
+  return json::parse(text.begin(), text.end());
 }
 
 uint64_t unsigned_number(const json& value, const std::string& what) {

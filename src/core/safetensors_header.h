@@ -10,7 +10,7 @@ namespace mvrm::core::safetensors {
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;   // limit of the reference implementation
 constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxRank = 8;
-constexpr int kMaxDepth = 4;                        // root, tensor, shape; one level for fields we ignore
+constexpr size_t kMaxDepth = 4;                     // root, tensor, shape; one level for fields we ignore
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 struct Dtype {
