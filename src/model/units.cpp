@@ -31,7 +31,8 @@ Activation run_unit(const ModelConfig& config, const Unit& unit, std::span<const
     case UnitKind::vision_layer: return {.hidden = vision_layer(config, parameters, input.hidden, batch)};
     case UnitKind::projection: return {.context = projection(config, parameters, input.hidden)};
     case UnitKind::perceiver_layer:
-      return {.hidden = perceiver_layer(config, unit, parameters, input, batch), .context = input.context};
+      return {.hidden = perceiver_layer(config, unit, parameters, input, batch),
+              .context = unit.layer + 1 < config.perceiver.resampler_depth ? input.context : core::Tensor()};
     case UnitKind::merge: return {.hidden = merge(config, parameters, input.hidden, batch)};
     case UnitKind::text_layer: return {.hidden = text_layer(config, parameters, input.hidden, batch)};
     case UnitKind::head: return head(config, parameters, input.hidden, batch);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the golden reference data lies: MVRM_GOLDEN_DIR, else tests/golden.
+// Reference data made with Hugging Face code (spec/idefics2.md section 9): tests/golden, or the full set that MVRM_GOLDEN_DIR names.
 #pragma once
 #include <cstdlib>
 #include <filesystem>
@@ -7,9 +7,15 @@
 
 namespace mvrm::test {
 
-inline std::filesystem::path golden(const std::string& name) {
-  const char* directory = std::getenv("MVRM_GOLDEN_DIR");
-  return (directory != nullptr ? std::filesystem::path(directory) : std::filesystem::path(MVRM_SOURCE_DIR) / "tests" / "golden") / name;
+inline std::filesystem::path golden_dir() {
+  const char* full = std::getenv("MVRM_GOLDEN_DIR");
+  return full && *full ? std::filesystem::path(full) : std::filesystem::path(MVRM_SOURCE_DIR) / "tests" / "golden";
 }
+inline std::filesystem::path golden_file(const std::string& name) { return golden_dir() / name; }
 
 }  // namespace mvrm::test
+
+// First line of a test that needs `name`.
+#define MVRM_NEEDS_GOLDEN(name)                                        \
+  if (!std::filesystem::exists(mvrm::test::golden_file(name)))         \
+  GTEST_SKIP() << "no reference data: " << mvrm::test::golden_file(name)

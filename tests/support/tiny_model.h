@@ -27,7 +27,7 @@ inline model::ModelConfig tiny_config(int64_t num_labels = 5) {
   config.text.initializer_range = 0.3;
   config.num_labels = num_labels;
   config.dimensions.clear();
-  for (int64_t k = 0; k < num_labels; ++k) config.dimensions.push_back("dimension " + std::to_string(k));
+  for (int64_t k = 0; k < num_labels; ++k) config.dimensions.push_back(std::string("dimension ").append(std::to_string(k)));
   config.image_token_id = kTinyImageToken;
   config.pad_token_id = 0;
   return config;
@@ -48,7 +48,7 @@ inline data::Batch tiny_batch(const model::ModelConfig& config, int64_t size, ui
   batch.label_BK = at::zeros({size, config.num_labels}, at::kFloat);
   for (int64_t b = 0; b < size; ++b) {
     core::CounterRng random(seed, static_cast<uint64_t>(first + b));
-    batch.ids.push_back("s" + std::to_string(first + b));
+    batch.ids.push_back(std::string("s").append(std::to_string(first + b)));
     const int64_t length = 1 + latents + 3 + random.below(6);
     int64_t* ids = batch.input_ids_BL[b].data_ptr<int64_t>();
     ids[0] = 1;

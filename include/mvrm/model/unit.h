@@ -28,8 +28,9 @@ struct Unit {
 std::vector<Unit> make_units(const ModelConfig& config);
 
 // What flows between units. vision_*: hidden = patches [R,S,Dv]. projection: context = [R,S,D]. perceiver_layer: hidden = latents [R,Q,D],
-// context passed on. merge, text_layer: hidden = [B,L,D]. head: hidden = reward [B,K], context = feature h [B,D].
-// A batch without images skips from nothing to merge with undefined tensors.
+// context passed on, except by the last one, so that no unit gets an input it ignores. merge, text_layer: hidden = [B,L,D].
+// head: hidden = reward [B,K], context = feature h [B,D]. A batch without images skips from nothing to merge with undefined tensors; then
+// the parameters before embed_tokens take part in nothing and have no gradient.
 struct Activation {
   core::Tensor hidden, context;
 };

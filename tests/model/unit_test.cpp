@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fstream>
+#include <gtest/gtest.h>
+#include <mvrm/core/error.h>
+#include <nlohmann/json.hpp>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "tests/support/golden.h"
+#include "tests/support/tiny_model.h"
+
+namespace mvrm::model {
+namespace {
+
+TEST(Units, RunInOrderFromPixelsToReward) {
+  const RewardModel model = test::tiny_model();
+  const data::Batch batch = test::tiny_batch(model.config, 3);
+  const PreparedBatch prepared = prepare(model.config, batch, model.dtype);
+  Activation activation;
+  for (size_t u = 0; u < model.units.size(); ++u)
+    activation = run_unit(model.config, model.units[u], model.parameters[u], activation, prepared);
+  EXPECT_EQ(activation.hidden.sizes(), at::IntArrayRef({3, 5}));
+  EXPECT_EQ(activation.context.sizes(), at::IntArrayRef({3, 16}));
+  EXPECT_TRUE(at::equal(activation.hidden, forward(model, batch).reward_BK));
+}
+
+TEST(Units, HaveTheTensorsOfVideoScore) {
+  MVRM_NEEDS_GOLDEN("names_videoscore_8b.json");
+  std::ifstream file(test::golden_file("names_videoscore_8b.json"));
+  auto expected = nlohmann::json::parse(file).get<std::map<std::string, std::vector<int64_t>>>();
+  ASSERT_EQ(expected.size(), 764u);
+  int64_t total = 0;
+  for (const Unit& unit : make_units(ModelConfig{}))
+    for (const ParameterSpec& spec : unit.parameters) {
+      ASSERT_TRUE(expected.contains(spec.name)) << spec.name;
+      EXPECT_EQ(expected[spec.name], spec.shape) << spec.name;
+      expected.erase(spec.name);
+      int64_t size = 1;
+      for (const int64_t length : spec.shape) size *= length;
+      total += size;
+    }
+  EXPECT_TRUE(expected.empty());
+  EXPECT_EQ(total, 8271704309);
+}
+
+// Training takes gradients unit by unit from detached leaves; that must equal one graph over everything.
+TEST(Units, LocalGradientsChainToTheWholeGradient) {
+  RewardModel model = test::tiny_model(at::kDouble);
+  const data::Batch batch = test::tiny_batch(model.config, 3);
+  const PreparedBatch prepared = prepare(model.config, batch, model.dtype);
+  torch::autograd::variable_list leaves;
+  for (auto& parameters : model.parameters)
+    for (auto& parameter : parameters) leaves.push_back(parameter.requires_grad_());
+  std::vector<Activation> inputs(1);
+  Activation whole;
+  for (size_t u = 0; u < model.units.size(); ++u) {
+    whole = run_unit(model.config, model.units[u], model.parameters[u], whole, prepared);
+    const at::NoGradGuard no_grad;
+    inputs.push_back(run_unit(model.config, model.units[u], model.parameters[u], inputs.back(), prepared));
+  }
+  const auto expected = torch::autograd::grad({whole.hidden.square().sum()}, leaves, {}, /*retain_graph=*/true);
+
+  at::Tensor hidden_gradient = 2 * inputs.back().hidden, context_gradient;
+  size_t end = expected.size();
+  for (size_t u = model.units.size(); u-- > 0;) {
+    const auto leaf = [](const at::Tensor& x) { return x.defined() ? x.detach().requires_grad_() : x; };
+    const Activation input{leaf(inputs[u].hidden), leaf(inputs[u].context)};
+    const Activation output = run_unit(model.config, model.units[u], model.parameters[u], input, prepared);
+    torch::autograd::variable_list outputs, gradients, wanted = model.parameters[u];
+    if (hidden_gradient.defined()) outputs.push_back(output.hidden), gradients.push_back(hidden_gradient);
+    if (context_gradient.defined()) outputs.push_back(output.context), gradients.push_back(context_gradient);
+    for (const at::Tensor& x : {input.hidden, input.context})
+      if (x.defined()) wanted.push_back(x);
+    auto found = torch::autograd::grad(outputs, wanted, gradients);
+    context_gradient = input.context.defined() ? found.back() : at::Tensor();
+    if (input.context.defined()) found.pop_back();
+    hidden_gradient = input.hidden.defined() ? found.back() : at::Tensor();
+    const size_t count = model.parameters[u].size();
+    for (size_t i = 0; i < count; ++i)
+      EXPECT_TRUE(at::allclose(found[i], expected[end - count + i], 1e-10, 1e-12)) << model.units[u].parameters[i].name;
+    end -= count;
+  }
+  EXPECT_EQ(end, 0u);
+}
+
+TEST(Prepare, BuildsABiasOnlyWhereCausalAttentionDoesNotSuffice) {
+  ModelConfig config = test::tiny_config();
+  data::Batch batch = test::tiny_batch(config, 3);
+  PreparedBatch prepared = prepare(config, batch, at::kFloat);
+  EXPECT_FALSE(prepared.text_bias_B1LL.defined());
+  EXPECT_FALSE(prepared.vision_bias_R11S.defined());
+  EXPECT_FALSE(prepared.perceiver_bias_R11T.defined());
+  config.text.sliding_window = 3;   // the reference shows W + 1 = 4 keys
+  prepared = prepare(config, batch, at::kFloat);
+  ASSERT_TRUE(prepared.text_bias_B1LL.defined());
+  EXPECT_EQ((prepared.text_bias_B1LL[0][0][5] == 0).sum().item<int64_t>(), 4);
+  config.compatibility = Compatibility::hf523;
+  EXPECT_EQ((prepare(config, batch, at::kFloat).text_bias_B1LL[0][0][5] == 0).sum().item<int64_t>(), 3);
+  config.text.sliding_window.reset();
+  batch.input_ids_BL = batch.input_ids_BL.flip(1);
+  batch.attention_mask_BL = batch.attention_mask_BL.flip(1);
+  EXPECT_TRUE(prepare(config, batch, at::kFloat).text_bias_B1LL.defined());
+}
+
+TEST(Prepare, PoolsThePositionBeforeTheFirstPad) {
+  ModelConfig config = test::tiny_config();
+  data::Batch batch;
+  batch.input_ids_BL = at::tensor({5, 6, 7, 8, /**/ 5, 6, 0, 0, /**/ 0, 0, 5, 6}, at::kLong).view({3, 4});
+  batch.attention_mask_BL = (batch.input_ids_BL != 0).to(at::kLong);
+  const at::Tensor expected = at::tensor({3, 1, 3}, at::kLong);
+  EXPECT_TRUE(at::equal(prepare(config, batch, at::kFloat).pool_index_B, expected));
+  config.pad_token_id.reset();
+  EXPECT_TRUE(at::equal(prepare(config, batch, at::kFloat).pool_index_B, expected));
+}
+
+TEST(Prepare, RightPaddingDoesNotChangeAReward) {
+  const RewardModel model = test::tiny_model(at::kDouble);
+  const RewardOutput together = forward(model, test::tiny_batch(model.config, 4));
+  for (int64_t b = 0; b < 4; ++b) {
+    const RewardOutput alone = forward(model, test::tiny_batch(model.config, 1, 1, b));
+    EXPECT_TRUE(at::allclose(alone.reward_BK[0], together.reward_BK[b], 1e-12, 1e-12)) << b;
+  }
+}
+
+TEST(Prepare, ABatchWithoutImagesIsTextOnly) {
+  const RewardModel model = test::tiny_model();
+  data::Batch batch;
+  batch.ids = {"text"};
+  batch.input_ids_BL = at::tensor({1, 4, 5, 6}, at::kLong).view({1, 4});
+  batch.attention_mask_BL = at::ones({1, 4}, at::kLong);
+  EXPECT_TRUE(forward(model, batch).reward_BK.isfinite().all().item<bool>());
+}
+
+TEST(Prepare, RefusesImageTokensWithoutImages) {
+  const ModelConfig config = test::tiny_config();
+  data::Batch batch = test::tiny_batch(config, 1);
+  batch.input_ids_BL[0][1] = 5;
+  try {
+    prepare(config, batch, at::kFloat);
+    FAIL() << "one image token was cut off";
+  } catch (const core::DataError& error) {
+    EXPECT_EQ(error.sample_id(), "s0");
+    EXPECT_NE(std::string(error.what()).find("1 image tokens for 1 images of 2 tokens"), std::string::npos) << error.what();
+  }
+  batch = test::tiny_batch(config, 1);
+  batch.input_ids_BL[0][0] = config.text.vocab_size;
+  EXPECT_THROW(prepare(config, batch, at::kFloat), core::DataError);
+}
+
+}  // namespace
+}  // namespace mvrm::model
