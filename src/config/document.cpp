@@ -53,7 +53,12 @@ NodePtr load_file(const std::filesystem::path& path) {
 NodePtr override_value(std::string value, const Place& place) {
   value.erase(0, value.find_first_not_of(" \n"));
   value.erase(value.find_last_not_of(" \n") + 1);
-  if (!value.empty() && std::string_view("{[\"'").find(value.front()) != std::string_view::npos) return parse_yaml(value, place);
+  if (!value.empty() && std::string_view("{[\"'").find(value.front()) != std::string_view::npos) {
+    // Behind a key: at the root the parser would take an unclosed "[1" for the start of one.
+    const NodePtr map = parse_yaml("value: " + value, place);
+    if (map->kind != Node::Kind::map || map->entries.size() != 1) throw error_at(place, "", "not one value: '" + shown(value) + "'");
+    return map->entries.front().value;
+  }
   auto node = std::make_shared<Node>();
   node->place = place;
   node->kind = value == "null" || value == "~" ? Node::Kind::null : Node::Kind::scalar;

@@ -44,12 +44,12 @@ class FieldReader {
   }
 
   void read(const Node& node, const std::vector<Field>& fields, const std::string& path) const {
-    static const Node kNothing{.kind = Node::Kind::map};
+    const Node nothing{.kind = Node::Kind::map};
     for (const Field& field : fields) {
       const Entry* entry = node.find(field.key);
       const std::string full = join_path(path, field.key);
       if (!field.value) {
-        read(entry ? *entry->value : kNothing, field.fields, full);
+        read(entry ? *entry->value : nothing, field.fields, full);
       } else if (entry) {
         read_value(*entry, full, field);
       } else if (std::any_of(field.checks.begin(), field.checks.end(), [](const Check& c) { return c.kind == Check::Kind::required; })) {

@@ -53,7 +53,7 @@ std::string_view digits_of(const std::string& text, const Context& at) {
   std::string_view digits = text;
   if (digits.size() > 1 && digits[0] == '+' && digits[1] != '-') digits.remove_prefix(1);
   const std::string_view unsigned_digits = digits.substr(digits.starts_with('-') ? 1 : 0);
-  const bool leading_zero = unsigned_digits.size() > 1 && unsigned_digits[0] == '0' && unsigned_digits[1] >= '0' && unsigned_digits[1] <= '9';
+  const bool leading_zero = unsigned_digits.size() > 1 && unsigned_digits[0] == '0' && unsigned_digits.find_first_of("0123456789", 1) == 1;
   if (leading_zero) throw wrong(at, "must be a number without leading zeros (there are no octal numbers)", text);
   return digits;
 }

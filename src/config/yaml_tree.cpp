@@ -2,6 +2,7 @@
 // The only file that includes yaml-cpp. It takes the parser's events, not its tree: that one keeps duplicate keys and cycles.
 #include "yaml_tree.h"
 
+#include <algorithm>
 #include <map>
 #include <mvrm/config/yaml_reader.h>
 #include <sstream>
@@ -110,7 +111,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void start(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     check_tag(mark, tag);
-    if (awaits_key()) throw error_at(place(mark), path(), "a key must be a text, not a list or a map");
+    if (awaits_key()) throw error_at(place(mark), path(), "a key must be a text, not a list or a map; is a bracket left open?");
     check_depth(mark, static_cast<int>(open_.size()) + 1);
     open_.push_back({.node = make(kind, mark), .anchor = anchor});
   }
@@ -146,16 +147,33 @@ class TreeBuilder : public YAML::EventHandler {
   int documents_ = 0;
 };
 
+void hand_to(TreeBuilder& builder, const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  while (parser.HandleNextDocument(builder)) {
+  }
+}
+
+// yaml-cpp closes an open quote at the end of a text that ends in a line break, and so swallows every key behind it; it
+// complains only when the break is missing. Other mistakes are left to the parse of the whole text.
+void check_quotes(std::string_view text, const Place& place) {
+  TreeBuilder builder(place);
+  try {
+    hand_to(builder, std::string(text.substr(0, text.find_last_not_of(" \t\r\n") + 1)));
+  } catch (const YAML::Exception& cause) {
+    if (cause.msg == YAML::ErrorMsg::EOF_IN_SCALAR) throw error_at(builder.place(cause.mark), "", "a quote is never closed");
+  } catch (const core::ConfigError&) {   // told again, with the right words, by the parse of the whole text
+  }
+}
+
 }  // namespace
 
 NodePtr parse_yaml(std::string_view text, const Place& place) {
   check_text(text, place);
+  check_quotes(text, place);
   TreeBuilder builder(place);
-  std::istringstream in{std::string(text)};
   try {
-    YAML::Parser parser(in);
-    while (parser.HandleNextDocument(builder)) {
-    }
+    hand_to(builder, std::string(text) + "\n");
   } catch (const YAML::Exception& cause) {
     throw error_at(builder.place(cause.mark), "", "not YAML: " + shown(cause.msg));
   }

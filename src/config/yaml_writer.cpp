@@ -16,7 +16,8 @@ std::string quoted(const std::string& text) {
   const auto edge = [](char c) { return c != '-' && c != ' ' && c != '.'; };
   std::string lower = text;
   std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  if (!text.empty() && std::all_of(text.begin(), text.end(), safe) && edge(text.front()) && text.back() != ' ' && lower != "null") return text;
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), safe) && edge(text.front()) && text.back() != ' ';
+  if (plain && lower != "null") return text;
   std::string result = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);

@@ -96,7 +96,8 @@ TensorInfo parse_tensor(const std::string& name, const json& entry) {
 
   const json& shape = field(entry, "shape", label);
   if (!shape.is_array()) throw model_error(label + ": shape must be an array");
-  if (shape.size() > kMaxRank) throw model_error(label + ": rank " + std::to_string(shape.size()) + " is above " + std::to_string(kMaxRank));
+  if (shape.size() > kMaxRank)
+    throw model_error(label + ": rank " + std::to_string(shape.size()) + " is above " + std::to_string(kMaxRank));
   for (const json& size : shape) {
     const uint64_t value = unsigned_number(size, label + ": a size in shape");
     if (value > static_cast<uint64_t>(INT64_MAX)) throw model_error(label + ": its shape overflows 64 bits");

@@ -39,7 +39,8 @@ TEST(Safetensors, WritesAndReadsBack) {
 TEST(Safetensors, TheBytesAreThoseOfTheFormat) {
   const Scratch scratch("st2");
   const auto path = scratch.path / "a.safetensors";
-  write_safetensors(path, {{"b", at::tensor({1, -2}, at::kShort)}, {"a", at::tensor({1, 2, 3}, at::kByte)}, {"c", at::ones({1}, at::kFloat)}});
+  const at::Tensor a = at::tensor({1, 2, 3}, at::kByte), b = at::tensor({1, -2}, at::kShort), c = at::ones({1}, at::kFloat);
+  write_safetensors(path, {{"b", b}, {"a", a}, {"c", c}});
   const std::string header =
       R"({"c":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"I16","shape":[2],"data_offsets":[4,8]},)"
       R"("a":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}})";
@@ -50,7 +51,8 @@ TEST(Safetensors, TheBytesAreThoseOfTheFormat) {
 TEST(Safetensors, EachDtypeSurvives) {
   const Scratch scratch("st3");
   NamedTensors tensors;
-  for (const auto type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool})
+  for (const auto type :
+       {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool})
     tensors.emplace_back(at::toString(type), at::tensor({0, 1, 1, 0, 1}, at::kInt).to(type));
   tensors.emplace_back("empty", at::empty({0, 3}));
   tensors.emplace_back("transposed", at::arange(6, at::kFloat).view({2, 3}).t());   // not contiguous
@@ -86,7 +88,8 @@ TEST(Safetensors, RewritesTheReferenceFileByteForByte) {
 
 TEST(Safetensors, UnalignedDataIsCopied) {
   const Scratch scratch("st6");
-  const std::string header = R"({"flag":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"x":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}})";
+  const std::string header =
+      R"({"flag":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"x":{"dtype":"F32","shape":[1],"data_offsets":[1,5]}})";
   mvrm::core::write_file_atomic(scratch.path / "a", file_bytes(header, std::string("\x05\0\0\x80\x3f", 5)));
   const auto file = SafetensorsFile::open(scratch.path / "a");
   const at::Tensor x = file.tensor("x");

@@ -50,7 +50,8 @@ struct Positive {
 inline constexpr Required required;   // the key must be given, and a text not empty
 inline constexpr Positive positive;   // > 0
 inline Check at_least(double low) { return {.kind = Check::Kind::at_least, .low = low}; }
-inline Check in_range(double low, double high) { return {.kind = Check::Kind::in_range, .low = low, .high = high}; }   // both ends belong to it
+// Both ends belong to the range.
+inline Check in_range(double low, double high) { return {.kind = Check::Kind::in_range, .low = low, .high = high}; }
 inline Check one_of(std::vector<std::string> words) { return {.kind = Check::Kind::one_of, .words = std::move(words)}; }
 
 // The types a leaf may have. A new one needs an overload in src/config/values.cpp and in the two writers.
