@@ -43,6 +43,8 @@ struct WorldConfig {
 // From the environment of torchrun, srun, mpirun or the built-in launcher; a world of one when there is none.
 // Throws ConfigError when the variables contradict each other.
 WorldConfig world_from_environment();
+// Ranks on this machine, from the same variables; 1 without a launcher.
+int64_t local_world_size();
 // Gloo over TCP for size > 1 (c10d), else the single world.
 std::unique_ptr<Communicator> connect(const WorldConfig& world);
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gloo through c10d: the only file of the program that knows its classes. GlooStore is never constructed here (docs/architecture.md).
+#include <ATen/ATen.h>
+#include <chrono>
+#include <functional>
+#include <mvrm/core/error.h>
+#include <mvrm/dist/communicator.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+namespace mvrm::dist {
+
+namespace {
+
+std::chrono::milliseconds timeout_of(const WorldConfig& world) {
+  return std::chrono::milliseconds(static_cast<int64_t>(world.timeout_seconds * 1000));
+}
+
+c10::intrusive_ptr<c10d::Store> make_store(const WorldConfig& world) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(world.master_port);
+  options.isServer = world.rank == 0 && !world.agent_store;   // torchrun's agent is the server already
+  options.numWorkers = static_cast<size_t>(world.size);
+  options.waitWorkers = false;
+  options.timeout = timeout_of(world);
+  if (options.isServer && world.listen_fd >= 0) options.masterListenFd = world.listen_fd;
+  return c10::make_intrusive<c10d::PrefixStore>(world.store_prefix + "/gloo", c10::make_intrusive<c10d::TCPStore>(world.master_addr, options));
+}
+
+class Gloo : public Communicator {
+ public:
+  explicit Gloo(const WorldConfig& world) : rank_(world.rank), size_(world.size) {
+    run("rendezvous", [&] {
+      auto options = c10d::ProcessGroupGloo::Options::create(timeout_of(world));
+      const bool loopback = world.master_addr == "127.0.0.1" || world.master_addr == "localhost";
+      options->devices.push_back(loopback ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
+                                          : c10d::ProcessGroupGloo::createDefaultDevice());
+      group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(make_store(world), static_cast<int>(rank_), static_cast<int>(size_), options);
+    });
+  }
+  int64_t rank() const override { return rank_; }
+  int64_t size() const override { return size_; }
+
+  void all_reduce_sum(Tensor& tensor) override {
+    run("all_reduce", [&] {
+      std::vector<at::Tensor> tensors{tensor};
+      group_->allreduce(tensors)->wait();
+    });
+  }
+  void broadcast(Tensor& tensor, int64_t root) override {
+    run("broadcast", [&] {
+      std::vector<at::Tensor> tensors{tensor};
+      c10d::BroadcastOptions options;
+      options.rootRank = root;
+      group_->broadcast(tensors, options)->wait();
+    });
+  }
+  void all_gather(Tensor& out, const Tensor& in) override {
+    run("all_gather", [&] {
+      at::Tensor input = in;
+      group_->_allgather_base(out, input)->wait();
+    });
+  }
+  void reduce_scatter_sum(Tensor& out, const Tensor& in) override {
+    run("reduce_scatter", [&] {
+      at::Tensor input = in;
+      group_->_reduce_scatter_base(out, input)->wait();
+    });
+  }
+  void all_to_all(Tensor& out, const Tensor& in) override {
+    run("all_to_all", [&] {
+      at::Tensor input = in;
+      std::vector<int64_t> even;
+      group_->alltoall_base(out, input, even, even)->wait();
+    });
+  }
+  void barrier() override {
+    run("barrier", [&] { group_->barrier()->wait(); });
+  }
+
+ private:
+  // Gloo reports a dead or late peer as a runtime error in several classes; all of them mean that the world is broken.
+  void run(const char* operation, const std::function<void()>& collective) const {
+    try {
+      collective();
+    } catch (const std::exception& error) {
+      const std::string text = error.what();
+      throw core::Error(std::string(operation) + ": rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
+                            " lost a peer or waited too long for it (" + text.substr(0, text.find('\n')) +
+                            "); look at the other ranks' messages, then start the same command again to resume",
+                        core::ExitStatus::peer_lost);
+    }
+  }
+
+  int64_t rank_, size_;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> connect(const WorldConfig& world) {
+  if (world.size == 1) return make_single();
+  return std::make_unique<Gloo>(world);
+}
+
+}  // namespace mvrm::dist
