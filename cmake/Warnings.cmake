@@ -2,7 +2,7 @@
 # mvrm_warnings(target): the one place that says what the compiler and the sanitizers check.
 function(mvrm_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers
-    -Wno-restrict -Wno-array-bounds)   # g++ 12 warns falsely inside std::string (GCC bugs 105651, 105329)
+    -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow)   # false inside std::string of g++ 12 (GCC bugs 105651, 105329)
   if(MVRM_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// metrics.jsonl: a line a step, written as it happens; lines behind a resumed step are dropped first.
+#pragma once
+#include "step.h"
+
+#include <cmath>
+#include <fstream>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace mvrm::train {
+
+struct StepLine {
+  int64_t step = 0, epoch = 0;
+  double lr = 0, grad_norm = 0, seconds = 0;
+  size_t samples = 0;
+  bool skipped = false;
+};
+
+class Metrics {
+ public:
+  Metrics(const std::filesystem::path& run_dir, int64_t first_step, std::vector<std::string> dimensions, bool enabled)
+      : dimensions_(std::move(dimensions)), enabled_(enabled) {
+    if (!enabled_) return;
+    std::filesystem::create_directories(run_dir);
+    const auto path = run_dir / "metrics.jsonl";
+    core::write_file_atomic(path, lines_up_to(path, first_step));
+    file_.open(path, std::ios::app);
+    if (!file_) throw core::io_error(path.string() + ": can't be opened for writing");
+  }
+  void write(const StepLine& line, const StepOutcome& outcome) {
+    if (!enabled_) return;
+    nlohmann::ordered_json losses;
+    for (size_t k = 0; k < dimensions_.size(); ++k) losses[dimensions_[k]] = number(outcome.loss_K[k]);
+    nlohmann::ordered_json row{{"step", line.step}, {"epoch", line.epoch}, {"loss", number(outcome.loss)}, {"dimensions", losses}, {"lr", line.lr},
+                               {"grad_norm", number(line.grad_norm)}, {"samples_per_second", static_cast<double>(line.samples) / line.seconds},
+                               {"seconds", line.seconds}};
+    if (line.skipped) row["skipped"] = true;
+    file_ << row.dump() << std::endl;
+  }
+  void write_evaluation(int64_t step, const std::string& json) {
+    if (enabled_) file_ << nlohmann::ordered_json{{"step", step}, {"eval", nlohmann::ordered_json::parse(json)}}.dump() << std::endl;
+  }
+
+ private:
+  static nlohmann::ordered_json number(double x) { return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(); }
+  static std::string lines_up_to(const std::filesystem::path& path, int64_t step) {
+    if (step == 0 || !std::filesystem::exists(path)) return {};
+    std::istringstream lines(core::read_file(path));
+    std::string kept;
+    for (std::string line; std::getline(lines, line);) {
+      const auto row = nlohmann::json::parse(line, nullptr, false);   // the last line may be cut
+      if (row.is_object() && row.value("step", int64_t{0}) <= step) kept += line + "\n";
+    }
+    return kept;
+  }
+  std::vector<std::string> dimensions_;
+  bool enabled_;
+  std::ofstream file_;
+};
+
+}  // namespace mvrm::train

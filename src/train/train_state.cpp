@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ATen/ATen.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <algorithm>
+#include <mvrm/core/error.h>
+#include <mvrm/train/train_state.h>
+
+namespace mvrm::train {
+
+namespace {
+
+core::Tensor part_of(const core::Tensor& full, const dist::Communicator& comm) {
+  const int64_t part = full.numel() / comm.size();
+  return full.slice(0, comm.rank() * part, (comm.rank() + 1) * part);
+}
+
+struct Segments { std::vector<core::Tensor> weight, gradient, exp_avg, exp_avg_sq, step; };
+
+}  // namespace
+
+TrainState::TrainState(model::RewardModel& model, const dist::Communicator& comm, std::function<bool(const std::string&)> decayed)
+    : model_(model), master_dtype_(model.dtype == at::kDouble ? at::kDouble : at::kFloat) {
+  for (size_t u = 0; u < model.units.size(); ++u) {
+    const auto& unit = model.units[u];
+    UnitState state{.layout = layout_of(unit, comm.size()), .weights = {}, .master = {}, .exp_avg = {}, .exp_avg_sq = {}};
+    const core::Tensor full = flatten(state.layout, model.parameters[u], master_dtype_);
+    state.weights = model.dtype == master_dtype_ ? full : full.to(model.dtype);
+    // A single rank in float32 steps on the weights themselves: no second copy.
+    state.master = comm.size() == 1 && model.dtype == master_dtype_ ? state.weights : part_of(full, comm).clone();
+    state.exp_avg = at::zeros_like(state.master);
+    state.exp_avg_sq = at::zeros_like(state.master);
+    model.parameters[u] = views_of(state.layout, unit, state.weights);
+    std::vector<bool> flags;
+    for (const auto& parameter : unit.parameters) flags.push_back(decayed(parameter.name));
+    decayed_.push_back(std::move(flags));
+    layouts_.push_back(state.layout);
+    units_.push_back(std::move(state));
+  }
+}
+
+double TrainState::global_norm(const Gradients& parts, dist::Communicator& comm) const {
+  double sum = 0;
+  for (const auto& part : parts) {
+    const core::Tensor mine = part.view({-1, kChunk}).to(at::kDouble).square().sum(1);
+    core::Tensor all = at::empty({mine.numel() * comm.size()}, at::kDouble);
+    comm.all_gather(all, mine);
+    for (int64_t i = 0; i < all.numel(); ++i) sum += all.const_data_ptr<double>()[i];
+  }
+  return std::sqrt(sum);
+}
+
+void TrainState::update(Gradients& parts, double norm, double lr, int64_t step, const OptimizerConfig& config, dist::Communicator& comm) {
+  const double factor = config.clip_norm > 0 ? std::min(1.0, config.clip_norm / (norm + 1e-6)) : 1.0;
+  const core::Tensor step_count = at::full({}, static_cast<double>(step), at::kFloat);
+  Segments group[2];   // without and with weight decay
+  for (size_t u = 0; u < units_.size(); ++u) {
+    auto& unit = units_[u];
+    if (factor < 1.0) parts[u].mul_(factor);
+    const int64_t part = unit.master.numel(), begin = comm.rank() * part;
+    for (size_t i = 0; i < unit.layout.offset.size(); ++i) {
+      const int64_t end = i + 1 < unit.layout.offset.size() ? unit.layout.offset[i + 1] : unit.layout.total;
+      const int64_t from = std::max(unit.layout.offset[i], begin) - begin, to = std::min(end, begin + part) - begin;
+      if (from >= to) continue;
+      auto& segments = group[decayed_[u][i] ? 1 : 0];
+      segments.weight.push_back(unit.master.slice(0, from, to));
+      segments.gradient.push_back(parts[u].slice(0, from, to));
+      segments.exp_avg.push_back(unit.exp_avg.slice(0, from, to));
+      segments.exp_avg_sq.push_back(unit.exp_avg_sq.slice(0, from, to));
+      segments.step.push_back(step_count);
+    }
+  }
+  for (int decay = 0; decay < 2; ++decay) {
+    auto& s = group[decay];
+    if (s.weight.empty()) continue;
+    at::_fused_adamw_(s.weight, s.gradient, s.exp_avg, s.exp_avg_sq, {}, s.step, lr, config.betas[0], config.betas[1],
+                      decay == 1 ? config.weight_decay : 0.0, config.eps, /*amsgrad=*/false, /*maximize=*/false, std::nullopt, std::nullopt);
+  }
+  for (auto& unit : units_) share_weights(unit, comm);
+}
+
+void TrainState::share_weights(UnitState& unit, dist::Communicator& comm) {
+  if (unit.master.is_same(unit.weights)) return;
+  core::Tensor mine = unit.master.to(unit.weights.scalar_type());
+  if (comm.size() == 1) unit.weights.copy_(mine);
+  else comm.all_gather(unit.weights, mine);
+}
+
+core::NamedTensors TrainState::gather(dist::Communicator& comm) const {
+  core::NamedTensors tensors;
+  for (size_t u = 0; u < units_.size(); ++u) {
+    const auto& unit = units_[u];
+    const std::pair<const char*, const core::Tensor*> kinds[] = {{"weight/", &unit.master}, {"exp_avg/", &unit.exp_avg}, {"exp_avg_sq/", &unit.exp_avg_sq}};
+    for (const auto& [prefix, part] : kinds) {
+      core::Tensor full = at::empty({unit.layout.total}, part->options());
+      comm.all_gather(full, *part);
+      const auto views = views_of(unit.layout, model_.units[u], full);
+      for (size_t i = 0; i < views.size(); ++i) tensors.emplace_back(prefix + model_.units[u].parameters[i].name, views[i]);
+    }
+  }
+  return tensors;
+}
+
+void TrainState::restore(const std::function<core::Tensor(const std::string&)>& tensor_of, dist::Communicator& comm) {
+  for (size_t u = 0; u < units_.size(); ++u) {
+    auto& unit = units_[u];
+    const std::pair<const char*, core::Tensor*> kinds[] = {{"weight/", &unit.master}, {"exp_avg/", &unit.exp_avg}, {"exp_avg_sq/", &unit.exp_avg_sq}};
+    for (const auto& [prefix, part] : kinds) {
+      std::vector<core::Tensor> tensors;
+      for (const auto& parameter : model_.units[u].parameters) {
+        tensors.push_back(tensor_of(prefix + parameter.name));
+        core::check_shape(tensors.back(), parameter.shape, prefix + parameter.name);
+      }
+      part->copy_(part_of(flatten(unit.layout, tensors, master_dtype_), comm));
+    }
+    share_weights(unit, comm);
+  }
+}
+
+}  // namespace mvrm::train
