@@ -2,12 +2,12 @@
 // Spearman with percentile bootstrap intervals. A resample is a vector of counts per row; because the rows of each column are sorted
 // once, the ranks of a resample cost O(n), not O(n log n).
 #include <ATen/ATen.h>
-#include <algorithm>
-#include <cmath>
-#include <limits>
 #include <mvrm/core/error.h>
 #include <mvrm/core/random.h>
 #include <mvrm/eval/rank_correlation.h>
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -91,7 +91,10 @@ double mean_defined(const std::vector<double>& values) {
   return count > 0 ? sum / static_cast<double>(count) : kNan;
 }
 
-struct Pairs { std::vector<double> reward, label; std::vector<size_t> rows; };
+struct Pairs {
+  std::vector<double> reward, label;
+  std::vector<size_t> rows;
+};
 
 Pairs labelled_pairs(const at::Tensor& reward_NK, const at::Tensor& label_NK, size_t k) {
   const auto dimensions = static_cast<size_t>(reward_NK.size(1));
@@ -120,8 +123,8 @@ EvalResult evaluate_spearman(const Predictions& predictions, int64_t resamples, 
   for (size_t k = 0; k < predictions.dimensions.size(); ++k) {
     pairs.push_back(labelled_pairs(reward_NK, label_NK, k));
     const Correlation correlation = spearman(pairs[k].reward, pairs[k].label);
-    result.dimensions.push_back({predictions.dimensions[k], correlation.r, correlation.p_value, kNan, kNan,
-                                 static_cast<int64_t>(pairs[k].rows.size())});
+    result.dimensions.push_back(
+        {predictions.dimensions[k], correlation.r, correlation.p_value, kNan, kNan, static_cast<int64_t>(pairs[k].rows.size())});
     bootstraps.emplace_back(pairs[k].reward, pairs[k].label);
   }
   std::vector<std::vector<double>> draws(pairs.size());
@@ -153,8 +156,8 @@ std::string to_json_text(const EvalResult& result) {
   const auto number = [](double x) { return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(); };
   nlohmann::ordered_json document{{"n", result.n}, {"dimensions", nlohmann::ordered_json::object()}};
   for (const auto& d : result.dimensions) {
-    document["dimensions"][d.name] = {{"spearman", number(d.spearman)}, {"p_value", number(d.p_value)}, {"low", number(d.low)},
-                                      {"high", number(d.high)}, {"n", d.n}};
+    document["dimensions"][d.name] = {
+        {"spearman", number(d.spearman)}, {"p_value", number(d.p_value)}, {"low", number(d.low)}, {"high", number(d.high)}, {"n", d.n}};
   }
   document["mean"] = number(result.mean);
   document["mean_low"] = number(result.mean_low);

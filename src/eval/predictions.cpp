@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <mvrm/eval/predictions.h>
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
-#include <mvrm/core/error.h>
-#include <mvrm/core/files.h>
-#include <mvrm/eval/predictions.h>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -24,15 +24,15 @@ struct Row {
 
 struct Rows {
   std::vector<Row> rows;
-  std::vector<std::string> dimensions;   // in the order in which they are first seen
+  std::vector<std::string> dimensions;  // in the order in which they are first seen
 };
 
 [[noreturn]] void fail(const std::string& where, const std::string& id, const std::string& why) {
   throw core::DataError(where + ": " + (id.empty() ? "" : "sample '" + id + "': ") + why, id);
 }
 
-void read_values(const Json& object, const std::string& key, const std::string& where, const std::string& id, std::map<std::string, float>& into,
-                 std::vector<std::string>& dimensions) {
+void read_values(const Json& object, const std::string& key, const std::string& where, const std::string& id,
+                 std::map<std::string, float>& into, std::vector<std::string>& dimensions) {
   if (!object.contains(key)) return;
   if (!object[key].is_object()) fail(where, id, "'" + key + "' must be an object of dimension names and numbers");
   for (const auto& [name, value] : object[key].items()) {
@@ -43,7 +43,8 @@ void read_values(const Json& object, const std::string& key, const std::string& 
 }
 
 // VideoScore's result rows keep Python lists in strings: "[1.898, 1.5, 2.953, 2.438, 1.648]". -1 in `ref` marks "no label".
-void read_list(const Json& object, const std::string& key, const std::string& where, const std::string& id, std::map<std::string, float>& into) {
+void read_list(const Json& object, const std::string& key, const std::string& where, const std::string& id,
+               std::map<std::string, float>& into) {
   static const std::vector<std::string> names = data::videofeedback_dimensions();
   const Json list = object.contains(key) && object[key].is_string() ? Json::parse(object[key].get<std::string>(), nullptr, false) : Json();
   if (!list.is_array() || list.size() != names.size()) fail(where, id, "'" + key + "' must be a string holding a list of 5 numbers");
@@ -96,13 +97,15 @@ Rows read_rows(const std::filesystem::path& path) {
 }  // namespace
 
 void write_predictions(const std::filesystem::path& path, const Predictions& predictions) {
-  const at::Tensor reward_NK = predictions.reward_NK.to(at::kFloat).contiguous(), label_NK = predictions.label_NK.to(at::kFloat).contiguous();
+  const at::Tensor reward_NK = predictions.reward_NK.to(at::kFloat).contiguous(),
+                   label_NK = predictions.label_NK.to(at::kFloat).contiguous();
   const size_t dimensions = predictions.dimensions.size();
   std::string text;
   for (size_t n = 0; n < predictions.ids.size(); ++n) {
     Json labels = Json::object(), scores = Json::object();
     for (size_t k = 0; k < dimensions; ++k) {
-      const float label = label_NK.const_data_ptr<float>()[n * dimensions + k], reward = reward_NK.const_data_ptr<float>()[n * dimensions + k];
+      const float label = label_NK.const_data_ptr<float>()[n * dimensions + k],
+                  reward = reward_NK.const_data_ptr<float>()[n * dimensions + k];
       if (std::isfinite(label)) labels[predictions.dimensions[k]] = label;
       scores[predictions.dimensions[k]] = std::isfinite(reward) ? Json(reward) : Json();
     }
@@ -115,7 +118,9 @@ Predictions read_predictions(const std::filesystem::path& path) {
   Rows rows = read_rows(path);
   if (rows.rows.empty()) fail(path.string(), "", "holds no predictions");
   const auto count = static_cast<int64_t>(rows.rows.size()), dimensions = static_cast<int64_t>(rows.dimensions.size());
-  Predictions predictions{.ids = {}, .dimensions = rows.dimensions, .reward_NK = at::full({count, dimensions}, kNan, at::kFloat),
+  Predictions predictions{.ids = {},
+                          .dimensions = rows.dimensions,
+                          .reward_NK = at::full({count, dimensions}, kNan, at::kFloat),
                           .label_NK = at::full({count, dimensions}, kNan, at::kFloat)};
   for (int64_t n = 0; n < count; ++n) {
     const Row& row = rows.rows[static_cast<size_t>(n)];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <mvrm/core/error.h>
+#include <mvrm/eval/rank_correlation.h>
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <mvrm/core/error.h>
-#include <mvrm/eval/rank_correlation.h>
 #include <numeric>
 
 namespace mvrm::eval {
@@ -67,7 +67,7 @@ std::vector<double> average_ranks(const std::vector<double>& values) {
   for (size_t begin = 0; begin < order.size();) {
     size_t end = begin + 1;
     while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    const double rank = 0.5 * static_cast<double>(begin + end + 1);   // mean of begin+1 .. end
+    const double rank = 0.5 * static_cast<double>(begin + end + 1);  // mean of begin+1 .. end
     for (size_t i = begin; i < end; ++i) ranks[order[i]] = rank;
     begin = end;
   }

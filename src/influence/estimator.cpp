@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Closed-form self-influence and the forward pass that collects it. N samples, K dimensions, D feature width.
-#include <mvrm/influence/estimator.h>
-
-#include "profile_store.h"
-
 #include <ATen/ATen.h>
-#include <chrono>
-#include <memory>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
+#include <mvrm/dist/shard.h>
+#include <mvrm/influence/estimator.h>
 #include <mvrm/model/forward_pass.h>
+#include <algorithm>
+#include <chrono>
+#include <memory>
 #include <nlohmann/json.hpp>
+
+#include "profile_store.h"
 
 namespace mvrm::influence {
 
@@ -26,10 +27,27 @@ at::Tensor tracin_scalar(const at::Tensor& self_influence_NK) { return self_infl
 
 namespace {
 
-// The file that says what a partial profile belongs to.
+// What a partial profile must match to be continued.
 nlohmann::json identity_of(const Profile& profile) {
-  return {{"model_hash", profile.model_hash}, {"data_hash", profile.data_hash}, {"dimensions", profile.dimensions},
-          {"samples", profile.ids.size()}, {"features", profile.feature_ND.defined()}};
+  return {{"model_hash", profile.model_hash}, {"data_hash", profile.data_hash}, {"reading", profile.reading},
+          {"dimensions", profile.dimensions}, {"samples", profile.ids.size()},  {"features", profile.feature_ND.defined()}};
+}
+
+std::string reading_of(const video::SampleRule& rule, at::ScalarType dtype) {
+  const bool capped = rule.sampling != video::Sampling::all;
+  return "sampling " + video::name_of(rule.sampling) + (capped ? ", max_frames " + std::to_string(rule.max_frames) : "") + ", model " +
+         c10::toString(dtype);
+}
+
+void check_dimensions(const data::Manifest& manifest, const std::vector<std::string>& dimensions) {
+  if (manifest.dimensions == dimensions) return;
+  const auto list = [](const std::vector<std::string>& names) {
+    std::string text;
+    for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+  };
+  throw core::DataError(manifest.path.string() + ": has the dimensions [" + list(manifest.dimensions) + "], the model has [" +
+                        list(dimensions) + "]");
 }
 
 bool can_resume(const fs::path& directory, const Profile& profile) {
@@ -40,18 +58,23 @@ bool can_resume(const fs::path& directory, const Profile& profile) {
                                            [&](const auto& item) { return stored.value(item.key(), nlohmann::json()) == item.value(); });
 }
 
-std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& profile, dist::Communicator& comm, const core::Context& context) {
+std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& profile, dist::Communicator& comm,
+                                         const core::Context& context) {
   if (directory.empty()) return nullptr;
   if (comm.is_main()) {
     fs::create_directories(directory);
     if (!can_resume(directory, profile)) {
-      if (fs::exists(directory / "profile.json")) context.log.info(directory.string() + ": belongs to another model or data file; profiling anew");
-      fs::remove(directory / "profile.json");
+      if (fs::exists(directory / "profile.json")) {
+        context.log.info(directory.string() + ": belongs to another model, data file or way of reading it; profiling anew");
+      }
+      // The summary goes first: without it, nothing that is left in the folder passes for a profile.
+      for (const char* name : {"profile.json", "samples.jsonl", "self_influence.csv"}) fs::remove(directory / name);
       ProfileStore::create(directory, profile);
       core::write_file_atomic(directory / "profile.json", identity_of(profile).dump(2) + "\n");
     }
   }
   comm.barrier();
+  read_rows(directory, profile);
   return std::make_unique<ProfileStore>(directory, profile);
 }
 
@@ -62,7 +85,7 @@ void fill_row(Profile& profile, const model::SampleOutput& output) {
   if (!reward_K.isfinite().all().item<bool>() || !feature_D.isfinite().all().item<bool>()) {
     throw core::Error("sample '" + output.example->id + "': the model's output is not finite", core::ExitStatus::numeric);
   }
-  const at::Tensor label_K = at::tensor(at::ArrayRef<float>(output.example->label_K));
+  const at::Tensor label_K = at::tensor(at::ArrayRef<float>(output.example->label_K), at::kFloat);
   profile.prediction_NK[n].copy_(reward_K);
   if (label_K.numel() > 0) profile.label_NK[n].copy_(label_K);
   profile.residual_NK[n].copy_(profile.prediction_NK[n] - profile.label_NK[n]);
@@ -71,30 +94,12 @@ void fill_row(Profile& profile, const model::SampleOutput& output) {
   if (profile.feature_ND.defined()) profile.feature_ND[n].copy_(feature_D);
 }
 
-// Every rank ends with all rows: from the file where there is one, else by summing bit patterns that only one rank has set.
-void share_rows(Profile& profile, const std::vector<int64_t>& mine, dist::Communicator& comm) {
-  if (comm.size() == 1) return;
-  at::Tensor owned_N = at::zeros({profile.done_N.size(0)}, at::kByte);
-  for (const int64_t n : mine) owned_N[n] = 1;
-  for (const auto& [name, tensor] : tensors_of(profile)) {
-    if (!tensor->defined()) continue;
-    const at::Tensor mask = owned_N.to(at::kBool).view(std::vector<int64_t>(1, -1));
-    at::Tensor known = at::zeros({tensor->size(0)}, at::kBool).logical_or(mask);
-    at::Tensor flat = tensor->view({tensor->size(0), -1}).to(at::kDouble);
-    at::Tensor nan = flat.isnan().logical_and(known.unsqueeze(1)).to(at::kDouble);
-    flat = at::where(known.unsqueeze(1), flat.nan_to_num(0.0), at::zeros_like(flat));
-    comm.all_reduce_sum(flat);
-    comm.all_reduce_sum(nan);
-    flat.masked_fill_(nan > 0, std::numeric_limits<double>::quiet_NaN());
-    tensor->copy_(flat.view(tensor->sizes()));
-  }
-}
-
 }  // namespace
 
 Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset, const ProfileOptions& options, dist::Communicator& comm,
                         const core::Context& context, const fs::path& directory) {
   Profile profile{.dimensions = model.config.dimensions};
+  check_dimensions(dataset.manifest(), model.config.dimensions);
   for (const auto& sample : dataset.manifest().samples) {
     profile.ids.push_back(sample.id);
     profile.prompts.push_back(sample.prompt);
@@ -103,14 +108,13 @@ Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset,
   allocate(profile, rows, static_cast<int64_t>(profile.dimensions.size()), options.keep_features ? model.config.text.hidden_size : 0);
   profile.model_hash = options.model_dir.empty() ? "" : model::model_hash(options.model_dir);
   profile.data_hash = dataset.manifest().hash;
+  profile.reading = reading_of(dataset.processor().sample_rule, model.dtype);
   const auto store = open_store(directory, profile, comm, context);
 
-  std::vector<int64_t> mine, open;
-  for (int64_t n = comm.rank(); n < rows; n += comm.size()) {
-    mine.push_back(n);
-    if (profile.done_N.const_data_ptr<uint8_t>()[n] == 0) open.push_back(n);
-  }
-  if (open.size() < mine.size()) context.log.info("profile: " + std::to_string(mine.size() - open.size()) + " samples are done already");
+  std::vector<int64_t> open = dist::interleaved_rows(rows, comm);
+  const size_t mine = open.size();
+  std::erase_if(open, [&](int64_t n) { return profile.done_N.const_data_ptr<uint8_t>()[n] != 0; });
+  if (open.size() < mine) context.log.info("profile: " + std::to_string(mine - open.size()) + " samples are done already");
   auto last_flush = std::chrono::steady_clock::now();
   model::forward_pass(model, dataset, open, options.batch, context, "profile", [&](std::span<const model::SampleOutput> outputs) {
     for (const auto& output : outputs) {
@@ -125,7 +129,9 @@ Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset,
     }
   });
   if (store) store->flush();
-  share_rows(profile, mine, comm);
+  for (const auto& [name, tensor] : tensors_of(profile)) {
+    if (tensor->defined()) dist::share_interleaved_rows(*tensor, comm);
+  }
   return profile;
 }
 

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The profile directory: profile.safetensors, samples.jsonl, profile.json, self_influence.csv.
-#include <mvrm/influence/profile.h>
-
-#include "profile_store.h"
-
 #include <ATen/ATen.h>
-#include <cmath>
-#include <cstdio>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/core/safetensors.h>
+#include <mvrm/influence/profile.h>
+#include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "profile_store.h"
 
 namespace mvrm::influence {
 
@@ -46,17 +45,58 @@ std::string csv_of(const Profile& profile) {
 }
 
 Json summary_of(const Profile& profile) {
-  Json document{{"model_hash", profile.model_hash}, {"data_hash", profile.data_hash}, {"dimensions", profile.dimensions},
-                {"samples", profile.ids.size()}, {"features", profile.feature_ND.defined()},
-                {"done", profile.done_N.sum().item<int64_t>()}, {"statistics", Json::object()}};
+  Json document{{"model_hash", profile.model_hash},
+                {"data_hash", profile.data_hash},
+                {"reading", profile.reading},
+                {"dimensions", profile.dimensions},
+                {"samples", profile.ids.size()},
+                {"features", profile.feature_ND.defined()},
+                {"feature_width", profile.feature_ND.defined() ? profile.feature_ND.size(1) : 0},
+                {"done", profile.done_N.sum().item<int64_t>()},
+                {"statistics", Json::object()}};
   const auto all = statistics(profile);
   for (size_t k = 0; k < all.size(); ++k) {
     Json quantiles = Json::array();
     for (const double q : all[k].quantiles) quantiles.push_back(std::isfinite(q) ? Json(q) : Json());
-    document["statistics"][profile.dimensions[k]] = {{"count", all[k].count}, {"mean", all[k].mean}, {"std", all[k].standard_deviation},
-                                                     {"quantiles", quantiles}};
+    document["statistics"][profile.dimensions[k]] = {
+        {"count", all[k].count}, {"mean", all[k].mean}, {"std", all[k].standard_deviation}, {"quantiles", quantiles}};
   }
   return document;
+}
+
+fs::path need(const fs::path& directory, const char* name) {
+  if (!fs::is_regular_file(directory / name)) {
+    throw core::DataError((directory / name).string() + ": not found; a profile directory is written by 'mvrm profile'");
+  }
+  return directory / name;
+}
+
+// Everything but the rows. `done` is there once write_profile() has run, so a profile that was cut short is told apart.
+Profile read_summary(const fs::path& path) try {
+  const auto document = Json::parse(core::read_file(path));
+  if (!document.at("done").is_number()) throw core::DataError(path.string() + ": 'done' is not a number");
+  Profile profile{.dimensions = document.at("dimensions").get<std::vector<std::string>>(),
+                  .model_hash = document.value("model_hash", ""),
+                  .data_hash = document.value("data_hash", ""),
+                  .reading = document.value("reading", "")};
+  if (const auto width = document.value("feature_width", int64_t{0}); width > 0) profile.feature_ND = at::empty({0, width}, at::kFloat);
+  return profile;
+} catch (const nlohmann::json::exception&) {
+  throw core::DataError(path.string() + ": is not the summary of a finished profile; run 'mvrm profile' into this folder again");
+}
+
+void read_samples(const fs::path& path, Profile& profile) {
+  std::istringstream lines(core::read_file(path));
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    const auto row = Json::parse(line, nullptr, false);
+    if (!row.is_object() || !row.contains("id") || !row["id"].is_string() || (row.contains("prompt") && !row["prompt"].is_string())) {
+      throw core::DataError(path.string() + ":" + std::to_string(number) + ": a row needs a text 'id' and a text 'prompt'");
+    }
+    profile.ids.push_back(row["id"].get<std::string>());
+    profile.prompts.push_back(row.value("prompt", ""));
+  }
 }
 
 }  // namespace
@@ -74,34 +114,12 @@ void write_profile(const fs::path& directory, const Profile& profile) {
 }
 
 Profile read_profile(const fs::path& directory) {
-  const auto need = [&](const char* name) {
-    if (!fs::is_regular_file(directory / name)) {
-      throw core::DataError((directory / name).string() + ": not found; a profile directory is written by 'mvrm profile'");
-    }
-    return directory / name;
-  };
-  const auto document = Json::parse(core::read_file(need("profile.json")), nullptr, false);
-  if (!document.is_object() || !document.contains("dimensions") || !document.contains("samples")) {
-    throw core::DataError((directory / "profile.json").string() + ": is not a profile's summary");
-  }
-  Profile profile{.dimensions = document["dimensions"].get<std::vector<std::string>>(),
-                  .model_hash = document.value("model_hash", ""), .data_hash = document.value("data_hash", "")};
-  std::istringstream lines(core::read_file(need("samples.jsonl")));
-  int64_t number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    const auto row = Json::parse(line, nullptr, false);
-    if (!row.is_object() || !row.contains("id") || !row["id"].is_string()) {
-      throw core::DataError((directory / "samples.jsonl").string() + ":" + std::to_string(number) + ": a row needs a text 'id'");
-    }
-    profile.ids.push_back(row["id"].get<std::string>());
-    profile.prompts.push_back(row.value("prompt", ""));
-  }
-  const auto file = core::SafetensorsFile::open(need("profile.safetensors"));
-  const auto rows = static_cast<int64_t>(profile.ids.size());
-  const auto* feature = file.find("feature");
-  allocate(profile, rows, static_cast<int64_t>(profile.dimensions.size()), feature != nullptr && feature->shape.size() == 2 ? feature->shape[1] : 0);
-  ProfileStore(directory, profile);   // checks the shapes and reads the rows
+  Profile profile = read_summary(need(directory, "profile.json"));
+  read_samples(need(directory, "samples.jsonl"), profile);
+  need(directory, "profile.safetensors");
+  const int64_t width = profile.feature_ND.defined() ? profile.feature_ND.size(1) : 0;
+  allocate(profile, static_cast<int64_t>(profile.ids.size()), static_cast<int64_t>(profile.dimensions.size()), width);
+  read_rows(directory, profile);
   return profile;
 }
 

@@ -2,14 +2,15 @@
 #include "profile_store.h"
 
 #include <ATen/ATen.h>
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
-#include <limits>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/core/safetensors.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <limits>
 
 namespace mvrm::influence {
 
@@ -27,37 +28,62 @@ void allocate(Profile& profile, int64_t rows, int64_t dimensions, int64_t featur
 }
 
 std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile) {
-  return {{"self_influence", &profile.self_influence_NK}, {"residual", &profile.residual_NK}, {"prediction", &profile.prediction_NK},
-          {"label", &profile.label_NK}, {"feature_sq_norm", &profile.feature_sq_norm_N}, {"done", &profile.done_N},
+  return {{"self_influence", &profile.self_influence_NK},
+          {"residual", &profile.residual_NK},
+          {"prediction", &profile.prediction_NK},
+          {"label", &profile.label_NK},
+          {"feature_sq_norm", &profile.feature_sq_norm_N},
+          {"done", &profile.done_N},
           {"feature", &profile.feature_ND}};
 }
 
-void ProfileStore::create(const fs::path& directory, const Profile& empty) {
-  Profile copy = empty;
+namespace {
+
+constexpr const char* kFileName = "profile.safetensors";
+
+core::SafetensorsFile open_file(const fs::path& directory) {
+  try {
+    return core::SafetensorsFile::open(directory / kFileName);
+  } catch (const core::Error& error) {
+    std::throw_with_nested(core::DataError(error.what()));  // it is data here, not a model
+  }
+}
+
+}  // namespace
+
+void ProfileStore::create(const fs::path& directory, const Profile& profile) {
+  Profile copy = profile;
   core::NamedTensors tensors;
   for (const auto& [name, tensor] : tensors_of(copy)) {
     if (tensor->defined()) tensors.emplace_back(name, *tensor);
   }
-  core::write_safetensors(directory / "profile.safetensors", tensors);
+  core::write_safetensors(directory / kFileName, tensors);
 }
 
-ProfileStore::ProfileStore(const fs::path& directory, Profile& profile) : path_(directory / "profile.safetensors") {
-  const auto file = core::SafetensorsFile::open(path_);
+void read_rows(const fs::path& directory, Profile& profile) {
+  const auto file = open_file(directory);
   for (const auto& [name, tensor] : tensors_of(profile)) {
     if (!tensor->defined()) continue;
     const auto* info = file.find(name);
     if (info == nullptr || info->shape != tensor->sizes().vec() || info->dtype != tensor->scalar_type()) {
-      throw core::DataError(path_.string() + ": '" + name + "' is missing or of another shape; delete the folder to profile anew");
+      throw core::DataError((directory / kFileName).string() + ": '" + name +
+                            "' is missing or of another shape; delete the folder to profile anew");
     }
     *tensor = file.tensor(name).clone();
-    offset_[name] = info->begin;
   }
+}
+
+ProfileStore::ProfileStore(const fs::path& directory, const Profile& profile) : path_(directory / kFileName) {
+  Profile view = profile;
+  const auto file = open_file(directory);
   descriptor_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
   uint64_t header = 0;
   if (descriptor_ < 0 || ::pread(descriptor_, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) {
     throw core::io_error(path_.string() + ": can't be opened for writing: " + std::strerror(errno));
   }
-  for (auto& [name, offset] : offset_) offset += sizeof header + header;
+  for (const auto& [name, tensor] : tensors_of(view)) {
+    if (tensor->defined()) offset_[name] = sizeof header + header + file.find(name)->begin;
+  }
 }
 
 ProfileStore::~ProfileStore() {
@@ -81,7 +107,8 @@ void ProfileStore::write_row(const Profile& profile, int64_t n) {
   for (const auto& [name, tensor] : tensors_of(view)) {
     if (!tensor->defined() || name == "done") continue;
     const size_t row_bytes = tensor->nbytes() / static_cast<size_t>(tensor->size(0));
-    write_at(offset_.at(name) + static_cast<uint64_t>(n) * row_bytes, static_cast<const char*>(tensor->const_data_ptr()) + static_cast<size_t>(n) * row_bytes, row_bytes);
+    const size_t row = static_cast<size_t>(n) * row_bytes;
+    write_at(offset_.at(name) + row, static_cast<const char*>(tensor->const_data_ptr()) + row, row_bytes);
   }
   pending_.push_back(n);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
+#include <mvrm/influence/profile.h>
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <mvrm/influence/profile.h>
 #include <numeric>
 
 namespace mvrm::influence {
@@ -70,7 +70,7 @@ std::vector<DimensionStatistics> statistics(const Profile& profile) {
     std::vector<double> values = finite_column(profile.self_influence_NK, k);
     DimensionStatistics s{.count = static_cast<int64_t>(values.size())};
     double squares = 0;
-    for (size_t i = 0; i < values.size(); ++i) {   // Welford
+    for (size_t i = 0; i < values.size(); ++i) {  // Welford
       const double delta = values[i] - s.mean;
       s.mean += delta / static_cast<double>(i + 1);
       squares += delta * (values[i] - s.mean);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <mvrm/core/error.h>
+#include <mvrm/refine/strategy.h>
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <mvrm/core/error.h>
-#include <mvrm/refine/strategy.h>
 
 namespace mvrm::refine {
 
@@ -20,7 +20,7 @@ double auroc(const std::vector<double>& score, const std::vector<uint8_t>& posit
     size_t end = begin;
     int64_t tied = 0;
     for (; end < order.size() && score[order[end]] == score[order[begin]]; ++end) tied += positive[order[end]] != 0 ? 1 : 0;
-    rank_sum += static_cast<double>(tied) * 0.5 * static_cast<double>(begin + end + 1);   // mid-rank, 1-based
+    rank_sum += static_cast<double>(tied) * 0.5 * static_cast<double>(begin + end + 1);  // mid-rank, 1-based
     positives += tied;
     begin = end;
   }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Disentangled pruning and masking: per dimension the riskiest labels, as a union of samples or label by label.
-#include "cells.h"
-
 #include <ATen/ATen.h>
+#include <mvrm/core/error.h>
 #include <algorithm>
 #include <cmath>
-#include <mvrm/core/error.h>
-#include <numeric>
+#include <limits>
+
+#include "cells.h"
 
 namespace mvrm::refine {
 
@@ -44,37 +44,37 @@ at::Tensor top_cells(const at::Tensor& score_NK, const std::vector<double>& alph
   return selected_NK;
 }
 
-RefinementPlan prune_cells(const influence::Profile& profile, const at::Tensor& selected_NK) {
-  RefinementPlan plan = keep_all(profile.ids, profile.dimensions);
-  const at::Tensor removed_N = selected_NK.any(1);
-  for (int64_t n = 0; n < removed_N.size(0); ++n) {
-    if (!removed_N.const_data_ptr<bool>()[n]) continue;
-    plan.keep_N[static_cast<size_t>(n)] = 0;
-    plan.weight_NK[n].zero_();
-  }
-  return plan;
+Decision keep_cells(const influence::Profile& profile) {
+  return {.plan = keep_all(profile.ids, profile.dimensions),
+          .selected_NK = at::zeros(profile.self_influence_NK.sizes(), at::kByte),
+          .score_NK = profile.self_influence_NK.to(at::kDouble).contiguous()};
 }
 
-RefinementPlan mask_cells(const influence::Profile& profile, const at::Tensor& selected_NK) {
-  RefinementPlan plan = keep_all(profile.ids, profile.dimensions);
-  plan.weight_NK.masked_fill_(selected_NK.to(at::kBool), 0);
-  return plan;
+Decision mask_cells(const influence::Profile& profile, const at::Tensor& score_NK, const at::Tensor& selected_NK) {
+  Decision decision{.plan = keep_all(profile.ids, profile.dimensions), .selected_NK = selected_NK, .score_NK = score_NK};
+  decision.plan.weight_NK.masked_fill_(selected_NK.to(at::kBool), 0);
+  return decision;
 }
 
-RefinementPlan prune_samples(const influence::Profile& profile, const at::Tensor& score_N, int64_t count) {
-  const at::Tensor score = score_N.to(at::kDouble).contiguous();
-  const auto* value = score.const_data_ptr<double>();
-  std::vector<int64_t> order(static_cast<size_t>(score.size(0)));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return value[a] != value[b] ? value[a] > value[b] : profile.ids[static_cast<size_t>(a)] < profile.ids[static_cast<size_t>(b)];
-  });
-  RefinementPlan plan = keep_all(profile.ids, profile.dimensions);
-  for (int64_t i = 0; i < count; ++i) {
-    plan.keep_N[static_cast<size_t>(order[static_cast<size_t>(i)])] = 0;
-    plan.weight_NK[order[static_cast<size_t>(i)]].zero_();
-  }
-  return plan;
+Decision prune_cells(const influence::Profile& profile, const at::Tensor& score_NK, const at::Tensor& selected_NK) {
+  Decision decision = mask_cells(profile, score_NK, selected_NK);
+  const at::Tensor removed_N = selected_NK.any(1).to(at::kBool).contiguous();
+  decision.plan.weight_NK.masked_fill_(removed_N.unsqueeze(1), 0);
+  for (size_t n = 0; n < decision.plan.keep_N.size(); ++n) decision.plan.keep_N[n] = removed_N.const_data_ptr<bool>()[n] ? 0 : 1;
+  return decision;
+}
+
+Decision prune_samples(const influence::Profile& profile, const at::Tensor& score_N, int64_t count) {
+  const at::Tensor labelled_NK = profile.self_influence_NK.isfinite();
+  const double never = std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor score_N1 = score_N.to(at::kDouble).masked_fill(labelled_NK.any(1).logical_not(), never).unsqueeze(1).contiguous();
+  const auto order = risk_order(score_N1, 0, profile.ids);
+  MVRM_CHECK(count <= static_cast<int64_t>(order.size()), "a budget of ", count, " for ", order.size(), " labelled samples");
+  at::Tensor removed_N1 = at::zeros({score_N1.size(0), 1}, at::kBool);
+  for (int64_t i = 0; i < count; ++i) removed_N1.mutable_data_ptr<bool>()[order[static_cast<size_t>(i)]] = true;
+  Decision decision = prune_cells(profile, score_N1.expand_as(labelled_NK).contiguous(), removed_N1.expand_as(labelled_NK).to(at::kByte));
+  decision.selected_NK = removed_N1.logical_and(labelled_NK).to(at::kByte);
+  return decision;
 }
 
 std::vector<double> alpha_of_dimensions(const RefineConfig& config, size_t dimensions) {
@@ -88,7 +88,9 @@ std::vector<double> alpha_of_dimensions(const RefineConfig& config, size_t dimen
 
 int64_t pruning_budget(const influence::Profile& profile, const RefineConfig& config) {
   return top_cells(profile.self_influence_NK, alpha_of_dimensions(config, profile.dimensions.size()), profile.ids)
-      .any(1).sum().item<int64_t>();
+      .any(1)
+      .sum()
+      .item<int64_t>();
 }
 
 }  // namespace mvrm::refine

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Disentangled reweighting (spec/influence.md 2.9): a soft weight per label instead of a cut.
-#include "cells.h"
-
 #include <ATen/ATen.h>
 #include <cmath>
+
+#include "cells.h"
 
 namespace mvrm::refine {
 
@@ -16,7 +16,7 @@ at::Tensor z_scores(const at::Tensor& score_NK) {
   for (int64_t k = 0; k < dimensions; ++k) {
     double mean = 0, squares = 0;
     int64_t seen = 0;
-    for (int64_t n = 0; n < count; ++n) {   // Welford
+    for (int64_t n = 0; n < count; ++n) {  // Welford
       const double x = s[n * dimensions + k];
       if (!std::isfinite(x)) continue;
       const double delta = x - mean;

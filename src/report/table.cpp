@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <mvrm/report/table.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <mvrm/report/table.h>
 
 namespace mvrm::report {
 
@@ -10,7 +10,8 @@ namespace {
 
 // Width on a terminal: code points, not bytes, so that an accent or a dash does not shift the columns.
 size_t width_of(const std::string& cell) {
-  return static_cast<size_t>(std::count_if(cell.begin(), cell.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<size_t>(
+      std::count_if(cell.begin(), cell.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 std::vector<size_t> column_widths(const Table& table) {

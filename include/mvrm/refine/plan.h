@@ -2,9 +2,9 @@
 // What a refinement strategy decides: one weight per sample and dimension. 0 = pruned, 1 = kept, between = weighted down.
 // The trainer knows plans only, never strategies. Rows are keyed by sample id.
 #pragma once
+#include <mvrm/influence/profile.h>
 #include <filesystem>
 #include <map>
-#include <mvrm/influence/profile.h>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -14,9 +14,9 @@ namespace mvrm::refine {
 struct RefinementPlan {
   std::vector<std::string> ids;
   std::vector<std::string> dimensions;
-  std::vector<uint8_t> keep_N;                  // 0: the sample is not trained on at all
-  core::Tensor weight_NK;                       // float32, >= 0
-  nlohmann::json header;                        // strategy, parameters, profile hash
+  std::vector<uint8_t> keep_N;  // 0: the sample is not trained on at all
+  core::Tensor weight_NK;       // float32, >= 0
+  nlohmann::json header;        // strategy, parameters, profile hash
 };
 RefinementPlan keep_all(const std::vector<std::string>& ids, const std::vector<std::string>& dimensions);
 
@@ -27,10 +27,10 @@ RefinementPlan read_plan(const std::filesystem::path& path);
 struct PlanSummary {
   std::string strategy;
   int64_t kept = 0, removed = 0;
-  std::vector<double> threshold_K;              // smallest selected score; NaN when nothing was selected
-  std::vector<int64_t> count_K;                 // selected cells per dimension
-  std::vector<int64_t> cumulative_union;        // samples selected by the first 1..K dimensions
-  std::map<std::string, int64_t> label_histogram_removed;   // "1".."4" -> removed or masked labels
+  std::vector<double> threshold_K;                         // smallest selected score; NaN when nothing was
+  std::vector<int64_t> count_K;                            // selected cells per dimension
+  std::vector<int64_t> cumulative_union;                   // samples selected by the first 1..K dimensions
+  std::map<std::string, int64_t> label_histogram_removed;  // "1".."4" -> removed or masked labels
 };
 nlohmann::json to_json(const PlanSummary& summary, const std::vector<std::string>& dimensions);
 

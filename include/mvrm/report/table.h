@@ -11,8 +11,8 @@ struct Table {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
 };
-std::string to_text(const Table& table);        // columns aligned, first column left, others right
+std::string to_text(const Table& table);  // columns aligned, first column left, others right
 std::string to_markdown(const Table& table);
-std::string fixed(double value, int digits);    // "n/a" for NaN
+std::string fixed(double value, int digits);  // "n/a" for NaN
 
 }  // namespace mvrm::report
