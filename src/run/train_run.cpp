@@ -36,7 +36,8 @@ std::string input_key(const RunConfig& config, const refine::RefinementPlan& pla
   RunConfig placeless = config;
   placeless.run.dir = "-";
   placeless.refine = {};
-  std::string text = config::to_yaml(placeless) + model::model_hash(config.model.path) + data_hash + plan.header.dump();
+  const std::string start = config.model.init == "random" ? core::sha256_file(config.model.path / "config.json") : model::model_hash(config.model.path);
+  std::string text = config::to_yaml(placeless) + start + data_hash + plan.header.dump();
   const at::Tensor weight_NK = plan.weight_NK.contiguous();
   text.append(static_cast<const char*>(weight_NK.data_ptr()), weight_NK.nbytes());
   text.append(reinterpret_cast<const char*>(plan.keep_N.data()), plan.keep_N.size());
