@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Examples on demand: decoded once while they fit the budget, ahead of time by worker threads, bad ones counted.
-#include <atomic>
+// Examples on demand: decoded ahead of time by worker threads, kept while they fit, bad ones counted. What a caller sees depends on
+// its own calls alone: a bad sample counts when get() meets it, not when a worker does.
+#include <mvrm/core/error.h>
+#include <mvrm/data/dataset.h>
+
 #include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
-#include <mvrm/core/error.h>
-#include <mvrm/data/dataset.h>
+#include <optional>
 #include <set>
 #include <thread>
+
+#include "example_cache.h"
 
 namespace mvrm::data {
 
@@ -18,28 +22,26 @@ struct Dataset::State {
   DatasetConfig config;
   core::Context context;
 
-  std::mutex mutex;
+  std::mutex mutex;  // guards everything below
   std::condition_variable work, ready;
-  std::map<int64_t, std::shared_ptr<const Example>> cache;
+  ExampleCache cache{config.cache_bytes};
   std::set<int64_t> in_progress;
   std::map<int64_t, core::DataError> bad;
-  std::set<int64_t> reported;   // bad samples that get() was asked for: only these count, whatever workers found ahead of time
-  std::deque<int64_t> queue;
-  int64_t cached_bytes = 0;
+  std::set<int64_t> reported;  // bad samples that get() was asked for
+  std::deque<int64_t> queue;   // still to read ahead, in order; one that isn't in `queued` any more is skipped
+  std::set<int64_t> queued;
+  int64_t reading_ahead = 0;
   bool closing = false;
   std::vector<std::thread> workers;
 
-  static int64_t bytes_of(const Example& example) {
-    const auto& pixels = example.pixels;
-    return static_cast<int64_t>((pixels.levels_NCHW.defined() ? pixels.levels_NCHW.nbytes() : 0) + (pixels.mask_NHW.defined() ? pixels.mask_NHW.nbytes() : 0) +
-                                example.input_ids.size() * sizeof(int64_t) + 1024);
-  }
+  State(Manifest all, Processor how, DatasetConfig limits, core::Context surroundings)
+      : manifest(std::move(all)), processor(std::move(how)), config(limits), context(std::move(surroundings)) {}
 
-  // Decodes outside the lock; `lock` is held again on return. Full cache: the example is given but not kept.
-  std::shared_ptr<const Example> decode(int64_t index, std::unique_lock<std::mutex>& lock) {
+  // Decodes outside of the lock, which is held again on return. nullptr = the sample is bad and now in `bad`.
+  ExamplePtr decode(int64_t index, std::unique_lock<std::mutex>& lock) {
     in_progress.insert(index);
     lock.unlock();
-    std::shared_ptr<const Example> example;
+    ExamplePtr example;
     std::optional<core::DataError> error;
     std::exception_ptr other;
     try {
@@ -51,32 +53,50 @@ struct Dataset::State {
     }
     lock.lock();
     in_progress.erase(index);
-    if (error) bad.emplace(index, *error);
-    if (example && cached_bytes + bytes_of(*example) <= config.cache_bytes && cache.emplace(index, example).second) cached_bytes += bytes_of(*example);
     ready.notify_all();
+    if (error) bad.emplace(index, *error);
     if (other) std::rethrow_exception(other);
     return example;
   }
 
-  void decode_ahead() {
+  bool can_read_ahead() const { return !queue.empty() && cache.has_room_for(reading_ahead + 1); }
+
+  void read_ahead() {
     std::unique_lock lock(mutex);
     while (true) {
-      work.wait(lock, [&] { return closing || (!queue.empty() && cached_bytes < config.cache_bytes); });
+      work.wait(lock, [&] { return closing || can_read_ahead(); });
       if (closing) return;
       const int64_t index = queue.front();
       queue.pop_front();
-      if (cache.contains(index) || bad.contains(index) || in_progress.contains(index)) continue;
+      if (queued.erase(index) == 0 || cache.contains(index) || bad.contains(index) || in_progress.contains(index)) continue;
+      ++reading_ahead;
       try {
-        decode(index, lock);
+        if (const ExamplePtr example = decode(index, lock)) cache.put_ahead(index, example);
       } catch (const std::exception&) {
-        // The caller of get() meets the same error and reports it.
+        // get() meets the same error again and its caller hears of it.
       }
+      --reading_ahead;
+      work.notify_one();
     }
+  }
+
+  // The policy for bad samples.
+  ExamplePtr refuse(int64_t index) {
+    const core::DataError& error = bad.at(index);
+    const bool fresh = reported.insert(index).second;
+    const auto count = static_cast<int64_t>(reported.size());
+    if (count > config.max_bad_samples) {
+      throw core::DataError(std::string(error.what()) + " (bad samples: " + std::to_string(count) + ", data.max_bad_samples allows " +
+                                std::to_string(config.max_bad_samples) + ")",
+                            error.sample_id());
+    }
+    if (fresh) context.log.warn("skipped: " + std::string(error.what()));
+    return nullptr;
   }
 };
 
 Dataset::Dataset(Manifest manifest, Processor processor, DatasetConfig config, core::Context context)
-    : state_(new State{.manifest = std::move(manifest), .processor = std::move(processor), .config = config, .context = std::move(context)}) {}
+    : state_(std::make_unique<State>(std::move(manifest), std::move(processor), config, std::move(context))) {}
 
 Dataset::~Dataset() {
   {
@@ -93,31 +113,35 @@ const Processor& Dataset::processor() const { return state_->processor; }
 
 std::shared_ptr<const Example> Dataset::get(int64_t index) {
   MVRM_CHECK(index >= 0 && index < size(), "sample ", index, " of ", size());
-  std::unique_lock lock(state_->mutex);
-  state_->ready.wait(lock, [&] { return !state_->in_progress.contains(index); });
-  if (const auto found = state_->cache.find(index); found != state_->cache.end()) return found->second;
-  if (!state_->bad.contains(index)) {
-    if (auto example = state_->decode(index, lock)) return example;
+  State& state = *state_;
+  std::unique_lock lock(state.mutex);
+  state.queued.erase(index);  // reading it ahead would come too late
+  state.ready.wait(lock, [&] { return !state.in_progress.contains(index); });
+  ExamplePtr example = state.cache.take(index);
+  if (example) {
+    state.work.notify_all();
+    return example;
   }
-  const core::DataError error = state_->bad.at(index);
-  const bool fresh = state_->reported.insert(index).second;
-  const auto count = static_cast<int64_t>(state_->reported.size());
-  if (count > state_->config.max_bad_samples) {
-    if (state_->config.max_bad_samples == 0) throw error;
-    throw core::DataError(std::string(error.what()) + " (" + std::to_string(count) + " bad samples, data.max_bad_samples is " +
-                          std::to_string(state_->config.max_bad_samples) + ")", error.sample_id());
-  }
-  if (fresh) state_->context.log.warn("skipped: " + std::string(error.what()));
-  return nullptr;
+  if (!state.bad.contains(index)) example = state.decode(index, lock);
+  if (!example) return state.refuse(index);
+  state.cache.keep(index, example);
+  return example;
 }
 
 void Dataset::prefetch(const std::vector<int64_t>& indices) {
-  const std::lock_guard lock(state_->mutex);
-  state_->queue.assign(indices.begin(), indices.end());
-  while (static_cast<int64_t>(state_->workers.size()) < state_->context.threads) {
-    state_->workers.emplace_back([state = state_.get()] { state->decode_ahead(); });
+  State& state = *state_;
+  const std::lock_guard lock(state.mutex);
+  state.queue.clear();
+  state.queued.clear();
+  for (const int64_t index : indices) {
+    MVRM_CHECK(index >= 0 && index < size(), "sample ", index, " of ", size());
+    if (state.queued.insert(index).second) state.queue.push_back(index);
   }
-  state_->work.notify_all();
+  state.cache.want_only(state.queued);
+  while (static_cast<int64_t>(state.workers.size()) < state.context.threads) {
+    state.workers.emplace_back([&state] { state.read_ahead(); });
+  }
+  state.work.notify_all();
 }
 
 std::vector<std::string> Dataset::bad_ids() const {

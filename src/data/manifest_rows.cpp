@@ -1,44 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
+// Every row is found by one scan of the text and parsed on its own, so a message knows its line and memory holds one document a row.
 #include "manifest_rows.h"
 
 #include <mvrm/core/error.h>
+
+#include <algorithm>
 #include <set>
 
 namespace mvrm::data {
 
 namespace {
 
-constexpr size_t kMaxLineBytes = size_t{16} << 20;
-constexpr int kMaxDepth = 64;
+namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const std::filesystem::path& path, int64_t line, const std::string& why) {
+constexpr size_t kMaxRowBytes = size_t{16} << 20;
+constexpr int kMaxDepth = 64;
+constexpr std::string_view kBlank = " \t\r\n";
+
+struct RowText {
+  std::string_view text;
+  int64_t line = 0;
+};
+
+[[noreturn]] void fail(const fs::path& path, int64_t line, const std::string& why) {
   throw core::DataError(path.string() + ":" + std::to_string(line) + ": " + why);
 }
 
-// Nesting by counting brackets outside strings: the parser itself recurses, so depth is bounded before it runs.
-bool nests_too_deep(const std::string& text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
+// Follows strings and brackets through a text, byte by byte; what is inside a string opens and closes nothing.
+class Nesting {
+ public:
+  void feed(char c) {
+    if (escaped_) {
+      escaped_ = false;
+    } else if (in_string_) {
+      escaped_ = c == '\\';
+      in_string_ = c != '"';
     } else if (c == '"') {
-      in_string = true;
+      in_string_ = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) return true;
+      ++depth_;
     } else if (c == ']' || c == '}') {
-      --depth;
+      --depth_;
     }
   }
-  return false;
+  int depth() const { return depth_; }
+  bool in_string() const { return in_string_; }
+
+ private:
+  int depth_ = 0;
+  bool in_string_ = false, escaped_ = false;
+};
+
+// The parser recurses, so depth is bounded before it runs.
+void check_text(const fs::path& path, const RowText& row) {
+  if (row.text.size() > kMaxRowBytes) fail(path, row.line, "the row is longer than " + std::to_string(kMaxRowBytes) + " bytes");
+  if (row.text.find('\0') != std::string_view::npos) fail(path, row.line, "holds a NUL byte");
+  Nesting nesting;
+  for (const char c : row.text) {
+    nesting.feed(c);
+    if (nesting.depth() > kMaxDepth) fail(path, row.line, "is nested more than " + std::to_string(kMaxDepth) + " levels deep");
+  }
 }
 
-// Parses one JSON text; a duplicate key is an error because the loser would vanish silently.
-Json parse(const std::filesystem::path& path, int64_t line, const std::string& text) {
-  if (text.find('\0') != std::string::npos) fail(path, line, "holds a NUL byte");
-  if (nests_too_deep(text)) fail(path, line, "is nested more than " + std::to_string(kMaxDepth) + " levels deep");
+// Without the parser's own position, which counts from the start of the row.
+std::string cause_of(const Json::exception& error) {
+  const std::string_view why = error.what();
+  for (const std::string_view mark : {std::string_view("column "), std::string_view("] ")}) {
+    if (const auto at = why.find(mark); at != std::string_view::npos) return excerpt(why.substr(mark == "] " ? at + 2 : at), 200);
+  }
+  return excerpt(why, 200);
+}
+
+// A duplicate key is an error because the loser would vanish silently.
+Row parse(const fs::path& path, const RowText& row) {
+  check_text(path, row);
   std::vector<std::set<std::string>> keys;
   std::string duplicate;
   const auto watch = [&](int, Json::parse_event_t event, Json& value) {
@@ -47,75 +82,106 @@ Json parse(const std::filesystem::path& path, int64_t line, const std::string& t
     if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) duplicate = value.get<std::string>();
     return true;
   };
+  Row result{.object = {}, .line = row.line};
   try {
-    Json object = Json::parse(text, watch);
-    if (!duplicate.empty()) fail(path, line, "key '" + duplicate + "' is there twice");
-    return object;
+    result.object = Json::parse(row.text, watch);
+  } catch (const Json::parse_error& error) {
+    const std::string_view before = row.text.substr(0, std::min(error.byte, row.text.size()));
+    fail(path, row.line + std::count(before.begin(), before.end(), '\n'), "is not valid JSON: " + cause_of(error));
   } catch (const Json::exception& error) {
-    std::string why = error.what();
-    if (const auto at = why.find("parse error"); at != std::string::npos) why = why.substr(at);
-    fail(path, line, "is not valid JSON: " + why.substr(0, 160));
+    fail(path, row.line, "is not valid JSON: " + cause_of(error));
   }
+  if (!duplicate.empty()) fail(path, row.line, "key '" + excerpt(duplicate, 80) + "' is there twice");
+  if (!result.object.is_object()) fail(path, row.line, "a row must be a JSON object");
+  return result;
 }
 
-std::vector<Row> read_lines(const std::filesystem::path& path, const std::string& text) {
+std::vector<Row> read_lines(const fs::path& path, std::string_view text) {
   std::vector<Row> rows;
   int64_t number = 0;
   for (size_t begin = 0; begin < text.size();) {
-    size_t end = text.find('\n', begin);
-    if (end == std::string::npos) end = text.size();
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = text.substr(begin, end - begin);
     ++number;
-    if (end - begin > kMaxLineBytes) fail(path, number, "is longer than " + std::to_string(kMaxLineBytes) + " bytes");
-    std::string line = text.substr(begin, end - begin);
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    if (line.find_first_not_of(" \t") != std::string::npos) rows.push_back({parse(path, number, line), number});
+    if (line.find_first_not_of(kBlank) != std::string_view::npos) rows.push_back(parse(path, {line, number}));
     begin = end + 1;
   }
   return rows;
 }
 
-// Line on which each element of the top-level array starts.
-std::vector<int64_t> element_lines(const std::string& text) {
-  std::vector<int64_t> lines;
-  int depth = 0;
-  int64_t line = 1;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\n') ++line;
-    if (in_string) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_string = false;
-      continue;
+// Cuts the text of one array at the commas of its first level and parses each element.
+class ArrayReader {
+ public:
+  ArrayReader(const fs::path& path, std::string_view text) : path_(path), text_(text) {}
+
+  std::vector<Row> read() {
+    skip_blank();
+    if (at_ == text_.size() || text_[at_] != '[') fail(path_, line_, "must be a JSON array of rows (or be named .jsonl)");
+    ++at_;
+    skip_blank();
+    if (at_ < text_.size() && text_[at_] == ']') {
+      ++at_;
+    } else {
+      while (element()) {
+      }
     }
-    if (c == '"') in_string = true;
-    if (c == '{' || c == '[') {
-      if (depth == 1) lines.push_back(line);
-      ++depth;
-    }
-    if (c == '}' || c == ']') --depth;
+    skip_blank();
+    if (at_ != text_.size()) fail(path_, line_, "is not valid JSON: something follows the end of the array");
+    return std::move(rows_);
   }
-  return lines;
-}
+
+ private:
+  void skip_blank() {
+    for (; at_ < text_.size() && kBlank.find(text_[at_]) != std::string_view::npos; ++at_) line_ += text_[at_] == '\n' ? 1 : 0;
+  }
+
+  // One element and the comma or bracket behind it; false at the end of the array.
+  bool element() {
+    skip_blank();
+    const size_t begin = at_;
+    const int64_t line = line_;
+    Nesting nesting;
+    for (; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (nesting.depth() == 0 && !nesting.in_string() && (c == ',' || c == ']')) break;
+      nesting.feed(c);
+      line_ += c == '\n' ? 1 : 0;
+    }
+    if (at_ == text_.size()) {
+      parse(path_, {text_.substr(begin), line});
+      fail(path_, line_, "is not valid JSON: the array does not end");
+    }
+    rows_.push_back(parse(path_, {text_.substr(begin, at_ - begin), line}));
+    return text_[at_++] == ',';
+  }
+
+  const fs::path& path_;
+  std::string_view text_;
+  size_t at_ = 0;
+  int64_t line_ = 1;
+  std::vector<Row> rows_;
+};
 
 }  // namespace
 
-std::vector<Row> read_rows(const std::filesystem::path& path, const std::string& text_with_mark) {
-  const std::string text = text_with_mark.rfind("\xEF\xBB\xBF", 0) == 0 ? text_with_mark.substr(3) : text_with_mark;
+std::string excerpt(std::string_view text, size_t limit) {
+  std::string result(text.substr(0, limit));
+  for (char& c : result) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return result;
+}
+
+std::vector<Row> read_rows(const fs::path& path, std::string_view text) {
+  if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
   const std::string extension = path.extension().string();
   std::vector<Row> rows;
   if (extension == ".jsonl" || extension == ".ndjson") {
     rows = read_lines(path, text);
   } else if (extension == ".json") {
-    Json document = parse(path, 1, text);
-    if (!document.is_array()) fail(path, 1, "must be a JSON array of rows (or be named .jsonl)");
-    const auto lines = element_lines(text);
-    for (size_t i = 0; i < document.size(); ++i) rows.push_back({std::move(document[i]), i < lines.size() ? lines[i] : 1});
+    rows = ArrayReader(path, text).read();
   } else {
     fail(path, 1, "has an unknown extension '" + extension + "'; known: .json, .jsonl");
-  }
-  for (const auto& row : rows) {
-    if (!row.object.is_object()) fail(path, row.line, "a row must be a JSON object");
   }
   if (rows.empty()) fail(path, 1, "holds no rows");
   return rows;

@@ -58,7 +58,7 @@ class Bootstrap {
     for (uint32_t g = 0; g < a_.groups; ++g) aa += weight_a_[g] * rank_a_[g] * rank_a_[g];
     for (uint32_t g = 0; g < b_.groups; ++g) bb += weight_b_[g] * rank_b_[g] * rank_b_[g];
     for (size_t i = 0; i < count.size(); ++i) ab += count[i] * rank_a_[a_.group_of[i]] * rank_b_[b_.group_of[i]];
-    return aa > 0 && bb > 0 ? ab / (std::sqrt(aa) * std::sqrt(bb)) : kNan;
+    return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : kNan;
   }
 
  private:

@@ -54,7 +54,8 @@ double pearson(const std::vector<double>& a, const std::vector<double>& b) {
     ab += da * db;
   }
   if (aa == 0 || bb == 0) return kNan;
-  return std::clamp(ab / (std::sqrt(aa) * std::sqrt(bb)), -1.0, 1.0);
+  // One root of the product: equal ranks give aa = bb and therefore exactly 1, as in SciPy.
+  return std::clamp(ab / std::sqrt(aa * bb), -1.0, 1.0);
 }
 
 }  // namespace

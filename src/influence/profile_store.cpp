@@ -87,7 +87,12 @@ ProfileStore::ProfileStore(const fs::path& directory, const Profile& profile) : 
 }
 
 ProfileStore::~ProfileStore() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  try {
+    flush();   // on the way out of an error: rows that are finished stay finished
+  } catch (const core::Error&) {
+    // The rows are computed again; the error that is on its way says more.
+  }
+  ::close(descriptor_);
 }
 
 void ProfileStore::write_at(uint64_t offset, const void* bytes, size_t size) {

@@ -84,13 +84,15 @@ PromptTemplate load_prompt_template(const fs::path& model_dir) {
   const auto path = model_dir / "prompt_template.txt";
   if (!fs::exists(path)) return videoscore_template();
   PromptTemplate prompt_template{core::read_file(path, 1 << 20)};
+  if (prompt_template.text.empty()) return prompt_template;
   if (count_of(prompt_template.text, "{text_prompt}") + count_of(prompt_template.text, "${source}") == 0) {
-    throw core::model_error(path.string() + ": has no placeholder {text_prompt} for the caption");
+    throw core::model_error(path.string() + ": has no placeholder {text_prompt} for the caption; leave the file empty to use captions as they are");
   }
   return prompt_template;
 }
 
 std::string fill(const PromptTemplate& prompt_template, const std::string& caption) {
+  if (prompt_template.text.empty()) return caption;
   const char* placeholder = prompt_template.text.find("{text_prompt}") != std::string::npos ? "{text_prompt}" : "${source}";
   return replace_all(prompt_template.text, placeholder, caption);
 }

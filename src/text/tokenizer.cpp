@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The string is cut at added tokens; each segment between them is one SentencePiece encoding. Two processors over the same vocabulary:
-// with the dummy prefix, and without it for segments that follow an added token in first_only mode.
+// with the dummy prefix, and in first_only mode a second one without it.
 #include <algorithm>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
@@ -17,6 +17,9 @@ namespace {
 
 constexpr const char* kSpace = "\xE2\x96\x81";   // "▁", U+2581
 constexpr uint64_t kMaxFileBytes = 64 << 20;
+constexpr int64_t kMaxId = 1 << 24;
+// ModelProto { normalizer_spec (3) { add_dummy_prefix (3): false } } on the wire. Put behind a model, it merges into its normaliser.
+constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
 
 Json read_json(const fs::path& path) {
   const Json object = Json::parse(core::read_file(path, kMaxFileBytes), nullptr, false);
@@ -25,9 +28,17 @@ Json read_json(const fs::path& path) {
 }
 
 void add_token(std::map<std::string, int64_t>& added, const std::string& text, const Json& id, const fs::path& path) {
-  if (text.empty() || !id.is_number_integer() || id.get<int64_t>() < 0) throw core::model_error(path.string() + ": bad added token '" + text + "'");
+  if (text.empty() || !id.is_number_integer()) throw core::model_error(path.string() + ": bad added token '" + text + "'");
   const auto [entry, fresh] = added.emplace(text, id.get<int64_t>());
   if (!fresh && entry->second != id.get<int64_t>()) throw core::model_error(path.string() + ": added token '" + text + "' has two ids");
+}
+
+// A token that eats the spaces around it, or matches whole words only, would be cut out of the text by another rule.
+void check_plain(const Json& token, const fs::path& path) {
+  for (const char* flag : {"lstrip", "rstrip", "single_word"}) {
+    if (!token.contains(flag) || token[flag] == false) continue;
+    throw core::model_error(path.string() + ": added token " + token["content"].dump() + " sets " + flag + ", which is not supported");
+  }
 }
 
 std::map<std::string, int64_t> read_added_tokens(const fs::path& model_dir) {
@@ -45,29 +56,85 @@ std::map<std::string, int64_t> read_added_tokens(const fs::path& model_dir) {
     if (!number || !token.is_object() || !token.contains("content") || !token["content"].is_string()) {
       throw core::model_error(path.string() + ": added_tokens_decoder has a bad entry '" + id + "'");
     }
+    check_plain(token, path);
     add_token(added, token["content"].get<std::string>(), std::stoll(id), path);
   }
   return added;
 }
 
-// The rule of spec/idefics2.md 6: Metaspace with prepend_scheme "first" is first_only, everything else per_segment.
+// `stage` itself, and the members of a Sequence, when it is one.
+std::vector<Json> members_of(const Json& stage) {
+  std::vector<Json> members;
+  if (!stage.is_object()) return members;
+  members.push_back(stage);
+  for (const char* key : {"normalizers", "pretokenizers"}) {
+    if (!stage.contains(key) || !stage[key].is_array()) continue;
+    for (const auto& member : stage[key]) {
+      if (member.is_object()) members.push_back(member);
+    }
+  }
+  return members;
+}
+
+bool holds(const Json& object, const char* key, const char* value) { return object.contains(key) && object[key] == value; }
+
+// The rule of spec/idefics2.md 6: a normalizer that prepends does so to every segment, whatever Metaspace adds behind it;
+// Metaspace alone with prepend_scheme "first" looks at the start of the text only.
 PrefixMode read_prefix_mode(const fs::path& model_dir) {
   const auto path = model_dir / "tokenizer.json";
   if (!fs::exists(path)) return PrefixMode::per_segment;
   const Json document = read_json(path);
-  const Json pre = document.value("pre_tokenizer", Json());
-  const bool first = pre.is_object() && pre.value("type", "") == "Metaspace" && pre.value("prepend_scheme", "") == "first";
-  return first ? PrefixMode::first_only : PrefixMode::per_segment;
+  for (const auto& stage : members_of(document.value("normalizer", Json()))) {
+    if (holds(stage, "type", "Prepend") && holds(stage, "prepend", kSpace)) return PrefixMode::per_segment;
+  }
+  for (const auto& stage : members_of(document.value("pre_tokenizer", Json()))) {
+    if (!holds(stage, "type", "Metaspace")) continue;
+    if (holds(stage, "prepend_scheme", "never")) throw core::model_error(path.string() + ": prepend_scheme 'never' is not supported");
+    if (holds(stage, "prepend_scheme", "first")) return PrefixMode::first_only;
+  }
+  return PrefixMode::per_segment;
 }
 
 }  // namespace
 
 struct Tokenizer::Impl {
   sentencepiece::SentencePieceProcessor processor;
+  sentencepiece::SentencePieceProcessor without_prefix;       // loaded in first_only mode
   std::map<std::string, int64_t> added;                       // incl. <unk>, <s>, </s>
   std::vector<std::pair<std::string, int64_t>> by_length;     // longest first
   PrefixMode mode = PrefixMode::per_segment;
   int64_t vocabulary_size = 0;
+
+  void load(const fs::path& path) {
+    if (!fs::is_regular_file(path)) throw core::model_error(path.string() + ": not found; the model needs its SentencePiece file");
+    const std::string bytes = core::read_file(path, kMaxFileBytes);
+    if (!processor.LoadFromSerializedProto(bytes).ok() || processor.GetPieceSize() < 1) {
+      throw core::model_error(path.string() + ": is not a SentencePiece model");
+    }
+    if (processor.bos_id() < 0) throw core::model_error(path.string() + ": has no begin-of-text piece");
+    if (mode == PrefixMode::first_only && !without_prefix.LoadFromSerializedProto(bytes + std::string(kNoDummyPrefix)).ok()) {
+      throw core::model_error(path.string() + ": can't be loaded without its dummy prefix, which tokenizer.json asks for");
+    }
+  }
+
+  void add(std::map<std::string, int64_t> tokens, const fs::path& path) {
+    const int64_t pieces = processor.GetPieceSize();
+    for (const int id : {processor.unk_id(), processor.bos_id(), processor.eos_id()}) {
+      if (id >= 0) tokens.emplace(processor.IdToPiece(id), id);
+    }
+    vocabulary_size = pieces;
+    for (const auto& [text, id] : tokens) {
+      const std::string what = path.string() + ": added token '" + text + "' has id " + std::to_string(id);
+      if (text.empty() || id < 0 || id > kMaxId) throw core::model_error(what + ", or no text");
+      if (id < pieces && processor.IdToPiece(static_cast<int>(id)) != text) {
+        throw core::model_error(what + ", which is the piece '" + processor.IdToPiece(static_cast<int>(id)) + "'");
+      }
+      vocabulary_size = std::max(vocabulary_size, id + 1);
+      by_length.emplace_back(text, id);
+    }
+    std::stable_sort(by_length.begin(), by_length.end(), [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
+    added = std::move(tokens);
+  }
 
   // Bytes of the added token that starts at `position`, 0 when none does.
   size_t match(std::string_view text, size_t position, int64_t& id) const {
@@ -82,43 +149,17 @@ struct Tokenizer::Impl {
 
   void encode_segment(std::string_view segment, bool prefix, std::vector<int64_t>& ids) const {
     std::vector<int> pieces;
-    if (prefix) {
-      processor.Encode(segment, &pieces).IgnoreError();
-      ids.insert(ids.end(), pieces.begin(), pieces.end());
-      return;
-    }
-    // The processor always puts its dummy prefix in front. A line feed before the segment takes the prefix instead: "▁" and "\n" never
-    // merge with what follows, so exactly the pieces up to and including the line feed are dropped.
-    const std::string guarded = "\n" + std::string(segment);
-    processor.Encode(guarded, &pieces).IgnoreError();
-    std::vector<int> guard;
-    processor.Encode("\n", &guard).IgnoreError();
-    ids.insert(ids.end(), pieces.begin() + static_cast<std::ptrdiff_t>(std::min(guard.size(), pieces.size())), pieces.end());
+    const auto status = (prefix ? processor : without_prefix).Encode(segment, &pieces);
+    MVRM_CHECK(status.ok(), "SentencePiece: ", status.ToString());
+    ids.insert(ids.end(), pieces.begin(), pieces.end());
   }
 };
 
 Tokenizer::Tokenizer(const fs::path& sentencepiece_model, std::map<std::string, int64_t> added, PrefixMode mode) {
   auto impl = std::make_shared<Impl>();
-  if (!fs::is_regular_file(sentencepiece_model)) throw core::model_error(sentencepiece_model.string() + ": not found; the model needs its SentencePiece file");
-  const std::string bytes = core::read_file(sentencepiece_model, kMaxFileBytes);
-  const auto status = impl->processor.LoadFromSerializedProto(bytes);
-  if (!status.ok() || impl->processor.GetPieceSize() < 1) throw core::model_error(sentencepiece_model.string() + ": is not a SentencePiece model");
-  const int64_t pieces = impl->processor.GetPieceSize();
-  for (const int id : {impl->processor.unk_id(), impl->processor.bos_id(), impl->processor.eos_id()}) {
-    if (id >= 0) added.emplace(impl->processor.IdToPiece(id), id);
-  }
-  impl->vocabulary_size = pieces;
-  for (const auto& [text, id] : added) {
-    if (id < pieces && impl->processor.IdToPiece(static_cast<int>(id)) != text) {
-      throw core::model_error(sentencepiece_model.string() + ": added token '" + text + "' has id " + std::to_string(id) + ", which is the piece '" +
-                              impl->processor.IdToPiece(static_cast<int>(id)) + "'");
-    }
-    impl->vocabulary_size = std::max(impl->vocabulary_size, id + 1);
-    impl->by_length.emplace_back(text, id);
-  }
-  std::stable_sort(impl->by_length.begin(), impl->by_length.end(), [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
-  impl->added = std::move(added);
   impl->mode = mode;
+  impl->load(sentencepiece_model);
+  impl->add(std::move(added), sentencepiece_model);
   impl_ = std::move(impl);
 }
 
@@ -127,8 +168,7 @@ Tokenizer Tokenizer::load(const fs::path& model_dir) {
 }
 
 std::vector<int64_t> Tokenizer::encode(std::string_view text) const {
-  std::vector<int64_t> ids;
-  if (impl_->processor.bos_id() >= 0) ids.push_back(impl_->processor.bos_id());
+  std::vector<int64_t> ids{impl_->processor.bos_id()};
   size_t begin = 0;
   const auto flush = [&](size_t end) {
     if (end == begin) return;

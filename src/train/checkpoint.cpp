@@ -79,7 +79,7 @@ void save_checkpoint(const fs::path& run_dir, const CheckpointInfo& info, const 
     const fs::path folder = run_dir / "checkpoints" / name, temporary = run_dir / "checkpoints" / (".tmp-" + name + "-" + std::to_string(::getpid()));
     fs::create_directories(temporary);
     core::write_safetensors(temporary / kStateFile, tensors);
-    const Json manifest{{"format", kFormat}, {"step", info.step}, {"identity", info.identity}, {"bytes", fs::file_size(temporary / kStateFile)},
+    const Json manifest{{"format", kFormat}, {"step", info.step}, {"updates", info.updates}, {"identity", info.identity}, {"bytes", fs::file_size(temporary / kStateFile)},
                         {"sha256", core::sha256_file(temporary / kStateFile)}};
     core::write_file_atomic(temporary / "manifest.json", manifest.dump(2) + "\n");
     core::fsync_folder(temporary);
@@ -103,9 +103,16 @@ std::optional<fs::path> newest_checkpoint(const fs::path& run_dir, const core::L
   return std::nullopt;
 }
 
+void discard_checkpoints(const fs::path& run_dir, const core::Log& log) {
+  for (const auto& folder : checkpoints_of(run_dir)) {
+    log.info("removed, because the run starts anew: " + folder.string());
+    remove_folder(folder);
+  }
+}
+
 CheckpointInfo load_checkpoint(const fs::path& checkpoint, const std::map<std::string, std::string>& identity, TrainState& state, dist::Communicator& comm) {
   const Json manifest = read_manifest(checkpoint);
-  CheckpointInfo info{.step = manifest.at("step").get<int64_t>(), .identity = manifest.at("identity").get<std::map<std::string, std::string>>()};
+  CheckpointInfo info{.step = manifest.at("step").get<int64_t>(), .updates = manifest.at("updates").get<int64_t>(), .identity = manifest.at("identity").get<std::map<std::string, std::string>>()};
   std::string differences;
   for (const auto& [key, wanted] : identity) {
     const std::string stored = info.identity.contains(key) ? info.identity.at(key) : "(none)";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// B samples of a micro-batch, K dimensions.
+// B samples of a micro-batch, K evaluation dimensions, C columns of the log.
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
 #include <mvrm/train/engine.h>
@@ -13,76 +13,90 @@ using model::Activation;
 
 at::Tensor leaf_of(const at::Tensor& tensor) { return tensor.defined() ? tensor.detach().requires_grad_(true) : tensor; }
 
-// d loss / d reward = 2 w r / divisor; cells without a label have weight 0 and must not carry their NaN along.
+// d loss / d reward = 2 w r / divisor; cells without a label must not carry their NaN along.
 at::Tensor loss_gradient(const at::Tensor& reward_BK, const MicroBatch& micro, MicroLoss& result) {
-  const at::Tensor labelled_BK = micro.batch.label_BK.isfinite();
-  const at::Tensor label_BK = micro.batch.label_BK.to(at::kDouble).nan_to_num(0.0);
-  const at::Tensor residual_BK = at::where(labelled_BK, reward_BK.to(at::kDouble) - label_BK, at::zeros_like(label_BK));
-  const at::Tensor weighted_BK = residual_BK * micro.weight_BK;
-  result.loss = (weighted_BK * residual_BK).sum().item<double>() / micro.divisor;
-  const at::Tensor sum_sq_K = residual_BK.square().sum(0), count_K = labelled_BK.sum(0).to(at::kDouble);
-  result.sum_sq_K.assign(sum_sq_K.const_data_ptr<double>(), sum_sq_K.const_data_ptr<double>() + sum_sq_K.numel());
-  result.count_K.assign(count_K.const_data_ptr<double>(), count_K.const_data_ptr<double>() + count_K.numel());
+  const at::Tensor unlabelled_BK = micro.batch.label_BK.to(reward_BK.device()).isnan();
+  const at::Tensor residual_BK = (reward_BK.to(at::kDouble) - micro.batch.label_BK.to(reward_BK.device())).masked_fill_(unlabelled_BK, 0);
+  const at::Tensor weighted_BK = residual_BK * micro.weight_BK.to(reward_BK.device());
+  const at::Tensor loss_B1 = (weighted_BK * residual_BK).sum(1, /*keepdim=*/true);
+  result.row_BC = at::cat({loss_B1, residual_BK.square(), unlabelled_BK.logical_not().to(at::kDouble)}, 1).cpu();
   return (weighted_BK * (2.0 / micro.divisor)).to(reward_BK.scalar_type());
 }
 
-// Gradients of one unit; `output_gradient` in, gradient of the unit's input out.
-Activation backward_unit(const model::ModelConfig& config, const model::Unit& unit, const FlatLayout& layout, const std::vector<at::Tensor>& views,
-                         const Activation& input, const Activation& output_gradient, const model::PreparedBatch& batch, at::Tensor& flat_gradient) {
-  at::AutoGradMode enabled(true);
+// A unit's graph, alive between its forward and its backward pass.
+struct UnitGraph {
   std::vector<at::Tensor> leaves;
-  for (const auto& view : views) leaves.push_back(leaf_of(view));
-  const Activation leaf_input{.hidden = leaf_of(input.hidden), .context = leaf_of(input.context)};
-  const Activation output = model::run_unit(config, unit, leaves, leaf_input, batch);
+  Activation input, output;
+};
 
-  std::vector<at::Tensor> outputs, output_gradients, wanted = leaves;
+UnitGraph record_unit(const model::ModelConfig& config, const model::Unit& unit, const std::vector<at::Tensor>& views, const Activation& input,
+                      const model::PreparedBatch& batch) {
+  const at::AutoGradMode enabled(true);
+  UnitGraph graph;
+  graph.leaves.reserve(views.size());
+  for (const auto& view : views) graph.leaves.push_back(leaf_of(view));
+  graph.input = {.hidden = leaf_of(input.hidden), .context = leaf_of(input.context)};
+  graph.output = model::run_unit(config, unit, graph.leaves, graph.input, batch);
+  return graph;
+}
+
+// Adds the gradients of the unit's parameters to `flat_gradient` and gives those of its input.
+Activation backward_unit(UnitGraph graph, const FlatLayout& layout, const Activation& output_gradient, at::Tensor& flat_gradient) {
+  std::vector<at::Tensor> outputs, output_gradients, wanted = graph.leaves;
+  const bool context_passed_on = graph.output.context.defined() && graph.output.context.is_same(graph.input.context);
   const auto add_output = [&](const at::Tensor& value, const at::Tensor& gradient) {
     if (!value.defined() || !gradient.defined() || !value.requires_grad()) return;
     outputs.push_back(value);
     output_gradients.push_back(gradient);
   };
-  add_output(output.hidden, output_gradient.hidden);
-  add_output(output.context, output_gradient.context);
+  add_output(graph.output.hidden, output_gradient.hidden);
+  if (!context_passed_on) add_output(graph.output.context, output_gradient.context);
   if (outputs.empty()) return {};
-  for (const auto& value : {leaf_input.hidden, leaf_input.context}) {
+  for (const auto& value : {graph.input.hidden, graph.input.context})
     if (value.defined()) wanted.push_back(value);
-  }
   const auto gradients = torch::autograd::grad(outputs, wanted, output_gradients, /*retain_graph=*/false, /*create_graph=*/false, /*allow_unused=*/true);
-  at::NoGradGuard no_grad;
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    if (gradients[i].defined()) flat_gradient.slice(0, layout.offset[i], layout.offset[i] + layout.length[i]).add_(gradients[i].flatten());
-  }
+  for (size_t i = 0; i < graph.leaves.size(); ++i)
+    if (gradients[i].defined()) flat_gradient.narrow(0, layout.offset[i], layout.length[i]).view(gradients[i].sizes()).add_(gradients[i]);
   Activation input_gradient;
-  size_t next = leaves.size();
-  if (leaf_input.hidden.defined()) input_gradient.hidden = gradients[next++];
-  if (leaf_input.context.defined()) input_gradient.context = gradients[next++];
+  size_t next = graph.leaves.size();
+  if (graph.input.hidden.defined()) input_gradient.hidden = gradients[next++];
+  if (graph.input.context.defined()) input_gradient.context = gradients[next++];
+  if (context_passed_on && output_gradient.context.defined())
+    input_gradient.context = input_gradient.context.defined() ? input_gradient.context + output_gradient.context : output_gradient.context;
   return input_gradient;
 }
 
 }  // namespace
 
-Gradients zero_gradients(const std::vector<FlatLayout>& layouts, at::ScalarType dtype) {
+Gradients zero_gradients(const std::vector<FlatLayout>& layouts, at::TensorOptions options) {
   Gradients gradients;
-  for (const auto& layout : layouts) gradients.push_back(at::zeros({layout.total}, dtype));
+  for (const auto& layout : layouts) gradients.push_back(at::zeros({layout.total}, options));
   return gradients;
 }
 
 MicroLoss forward_backward(const model::ModelConfig& config, const std::vector<model::Unit>& units, const std::vector<FlatLayout>& layouts,
-                           const std::vector<std::vector<at::Tensor>>& views, const MicroBatch& micro, at::ScalarType dtype, Gradients& into) {
-  at::NoGradGuard no_grad;
-  const model::PreparedBatch batch = model::prepare(config, micro.batch, dtype);
-  std::vector<Activation> inputs(units.size());
+                           const std::vector<std::vector<at::Tensor>>& views, const MicroBatch& micro, const EngineOptions& options,
+                           Gradients& into) {
+  const at::NoGradGuard no_grad;
+  const model::PreparedBatch batch = model::prepare(config, micro.batch, options.dtype);
+  std::vector<UnitGraph> graphs(units.size());
   Activation activation;
   for (size_t u = 0; u < units.size(); ++u) {
-    inputs[u] = activation;
-    activation = model::run_unit(config, units[u], views[u], activation, batch);
+    if (options.recompute) {
+      graphs[u].input = activation;
+      activation = model::run_unit(config, units[u], views[u], activation, batch);
+    } else {
+      graphs[u] = record_unit(config, units[u], views[u], activation, batch);
+      activation = graphs[u].output;
+    }
   }
   MicroLoss result;
-  Activation gradient{.hidden = loss_gradient(activation.hidden, micro, result), .context = {}};
+  Activation gradient{.hidden = loss_gradient(activation.hidden.detach(), micro, result), .context = {}};
   activation = {};
   for (size_t u = units.size(); u-- > 0;) {
-    gradient = backward_unit(config, units[u], layouts[u], views[u], inputs[u], gradient, batch, into[u]);
-    inputs[u] = {};
+    UnitGraph graph = std::move(graphs[u]);
+    if (options.recompute) graph = record_unit(config, units[u], views[u], graph.input, batch);
+    gradient = backward_unit(std::move(graph), layouts[u], gradient, into[u]);
     if (!gradient.hidden.defined() && !gradient.context.defined()) break;   // the rest never reached the loss (a batch without images)
   }
   return result;

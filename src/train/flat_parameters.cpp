@@ -6,7 +6,7 @@
 namespace mvrm::train {
 
 FlatLayout layout_of(const model::Unit& unit, int64_t ranks) {
-  constexpr int64_t kAlign = 16;   // float32 elements in 64 bytes
+  constexpr int64_t kAlign = 32;   // elements: 64 bytes in bfloat16, more in wider types
   FlatLayout layout;
   for (const auto& parameter : unit.parameters) {
     int64_t count = 1;
@@ -22,7 +22,7 @@ FlatLayout layout_of(const model::Unit& unit, int64_t ranks) {
 
 core::Tensor flatten(const FlatLayout& layout, const std::vector<core::Tensor>& tensors, at::ScalarType dtype) {
   MVRM_CHECK(tensors.size() == layout.offset.size(), tensors.size(), " tensors for ", layout.offset.size(), " parameters");
-  core::Tensor flat = at::zeros({layout.total}, dtype);
+  core::Tensor flat = at::zeros({layout.total}, tensors.front().options().dtype(dtype));
   for (size_t i = 0; i < tensors.size(); ++i) flat.slice(0, layout.offset[i], layout.offset[i] + layout.length[i]).copy_(tensors[i].flatten());
   return flat;
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The training loop in the order in which things happen. B samples of a micro-batch, K dimensions.
+// The training loop in the order in which things happen.
 #include <mvrm/train/loop.h>
 
 #include "metrics.h"
 #include "step.h"
 #include "stop_signals.h"
+#include "training.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <mvrm/core/error.h>
-#include <mvrm/core/files.h>
 #include <mvrm/core/progress.h>
 #include <mvrm/core/random.h>
 #include <mvrm/train/checkpoint.h>
@@ -23,64 +23,191 @@ namespace mvrm::train {
 namespace {
 
 constexpr int64_t kMaxSkippedSteps = 3;
+constexpr int64_t kRecomputeFrom = 200'000'000;   // parameters: beyond, kept graphs need more memory than most machines have
 
-int64_t steps_of(const LoopConfig& config, int64_t samples) {
-  const int64_t all = config.epochs * ((samples + config.batch - 1) / config.batch);
-  return config.max_steps > 0 ? std::min(all, config.max_steps) : all;
+void check(const TrainConfig& config, size_t samples) {
+  const auto require = [](bool holds, const std::string& message) {
+    if (!holds) throw core::ConfigError(message);
+  };
+  require(config.optimizer.betas.size() == 2, "optimizer.betas: must be two numbers");
+  require(config.train.batch >= 1 && config.train.micro_batch >= 1, "train: batch and micro_batch must be at least 1");
+  require(config.dist.reshard == "auto" || config.dist.reshard == "keep", "dist.reshard: available are auto and keep, got '" + config.dist.reshard + "'");
+  require(config.dist.reduce == "auto" || config.dist.reduce == "step", "dist.reduce: available are auto and step, got '" + config.dist.reduce + "'");
+  require(samples > 0, "train: the plan keeps no sample of the data set");
 }
 
-// What decides every number of the run; a checkpoint of another one is refused.
-std::map<std::string, std::string> identity_of(const TrainConfig& config, const data::Dataset& dataset, const refine::RefinementPlan& plan,
-                                               const model::RewardModel& model, uint64_t seed) {
-  std::string weights;
-  const at::Tensor weight_NK = plan.weight_NK.to(at::kFloat).contiguous();
-  weights.append(static_cast<const char*>(weight_NK.const_data_ptr()), weight_NK.nbytes());
-  weights.append(reinterpret_cast<const char*>(plan.keep_N.data()), plan.keep_N.size());
-  std::string start;
-  for (const auto& unit : model.parameters) {
-    for (const auto& tensor : unit) {
-      const at::Tensor bytes = tensor.contiguous();
-      start += core::sha256_hex({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
+bool recompute(const std::string& choice, const model::RewardModel& model) {
+  if (choice != "auto") return choice == "always";
+  int64_t parameters = 0;
+  for (const auto& unit : model.parameters)
+    for (const auto& tensor : unit) parameters += tensor.numel();
+  return parameters >= kRecomputeFrom;
+}
+
+std::string names_of(const Samples& samples, const std::vector<int64_t>& rows) {
+  constexpr size_t kShown = 20;
+  std::string text;
+  for (size_t i = 0; i < std::min(rows.size(), kShown); ++i) text += (i ? ", " : "") + samples.ids[static_cast<size_t>(rows[i])];
+  return rows.size() > kShown ? text + " and " + std::to_string(rows.size() - kShown) + " more" : text;
+}
+
+// Which samples belong to which step, by arithmetic alone.
+struct Calendar {
+  Calendar(const LoopConfig& config, const Samples& all, uint64_t run_seed) : samples(all), batch(config.batch), seed(run_seed) {
+    const auto count = static_cast<int64_t>(samples.ids.size());
+    steps_per_epoch = (count + batch - 1) / batch;
+    total = config.epochs * steps_per_epoch;
+    if (config.max_steps > 0) total = std::min(total, config.max_steps);
+  }
+  // Of step number `step`, from 0; the last batch of an epoch may be short.
+  std::vector<int64_t> samples_of(int64_t step) {
+    if (epoch_of(step) != epoch) {
+      epoch = epoch_of(step);
+      order = epoch_order(samples.ids, seed, epoch);
     }
+    const int64_t begin = step % steps_per_epoch * batch, end = std::min(begin + batch, static_cast<int64_t>(order.size()));
+    return {order.begin() + begin, order.begin() + end};
   }
-  const auto text = [](double x) { return std::to_string(x * 1e9); };
-  const auto& o = config.optimizer;
-  return {{"data", dataset.manifest().hash}, {"plan", core::sha256_hex(weights)}, {"initial weights", core::sha256_hex(start)},
-          {"seed", std::to_string(seed)}, {"train.epochs", std::to_string(config.train.epochs)}, {"train.batch", std::to_string(config.train.batch)},
-          {"train.micro_batch", std::to_string(config.train.micro_batch)}, {"train.max_steps", std::to_string(config.train.max_steps)},
-          {"optimizer", text(o.lr) + " " + text(o.betas[0]) + " " + text(o.betas[1]) + " " + text(o.eps) + " " + text(o.weight_decay) + " " + text(o.clip_norm)},
-          {"schedule", config.schedule.kind + " " + text(config.schedule.warmup_ratio)}};
-}
+  int64_t epoch_of(int64_t step) const { return step / steps_per_epoch; }
 
-void check(const TrainConfig& config, int64_t samples) {
-  if (config.optimizer.betas.size() != 2) throw core::ConfigError("optimizer.betas: must be two numbers");
-  if (samples == 0) throw core::ConfigError("train: the plan keeps no sample of the data set");
-}
+  const Samples& samples;
+  int64_t batch, steps_per_epoch = 0, total = 0, epoch = -1;
+  uint64_t seed;
+  std::vector<int64_t> order;
+};
 
-// Where a run starts: step 0, or the step of the checkpoint that `job.resume` asks for.
-int64_t starting_step(const TrainJob& job, const std::map<std::string, std::string>& identity, TrainState& state, dist::Communicator& comm,
-                      const core::Context& context) {
-  if (job.resume == "never") return 0;
-  std::optional<std::filesystem::path> checkpoint = job.resume;
-  if (job.resume == "auto") {
-    // Rank 0 decides, so that nobody reads a folder that is being replaced.
-    const auto found = comm.is_main() ? newest_checkpoint(job.run_dir, context.log) : std::nullopt;
-    const std::string name = dist::gather_texts(comm, found ? found->string() : "").front();
-    checkpoint = name.empty() ? std::nullopt : std::optional<std::filesystem::path>(name);
+class Trainer {
+ public:
+  Trainer(model::RewardModel& model, const Samples& samples, const TrainJob& job, dist::Communicator& comm, const core::Context& context)
+      : model_(model), samples_(samples), job_(job), config_(job.config), comm_(comm), context_(context),
+        identity_(identity_of(job.config, samples, model, context.seed)), state_(model, comm), pool_(context.threads),
+        calendar_(job.config.train, samples, context.seed),
+        with_{.model = model, .state = state_, .samples = samples, .comm = comm, .pool = pool_, .ordered = config_.dist.order != "fast",
+              .recompute = recompute(config_.train.recompute, model)} {}
+
+  TrainResult run() {
+    restore();
+    Metrics metrics(job_.run_dir, result_.steps, model_.config.dimensions, comm_.is_main());
+    core::Progress progress("train", calendar_.total, context_.show_progress && comm_.is_main());
+    progress.advance(result_.steps);
+    while (result_.steps < calendar_.total) {
+      prefetch_epoch();
+      const auto start = std::chrono::steady_clock::now();
+      const StepBatch batch{.samples = calendar_.samples_of(result_.steps), .micro_batch = config_.train.micro_batch};
+      StepOutcome outcome = compute_step(with_, batch, [&] { return signals_.arrived(); });
+      StepLine line = apply(outcome, batch);
+      line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      const bool last = result_.steps == calendar_.total;
+      if (result_.steps % config_.log_every == 0 || last) metrics.write(line, outcome);
+      char note[64];
+      std::snprintf(note, sizeof note, "loss %.4f", outcome.loss);
+      progress.advance(1, note);
+      if (job_.evaluate_every > 0 && result_.steps % job_.evaluate_every == 0 && !last) metrics.write_evaluation(result_.steps, job_.evaluate(model_));
+      result_.stopped_by_signal = outcome.stop && !last;
+      if (result_.stopped_by_signal || (result_.steps % config_.checkpoint.every == 0 && !last)) {
+        metrics.sync();
+        save_checkpoint(job_.run_dir, {.step = result_.steps, .updates = updates_, .identity = identity_}, state_, config_.checkpoint.keep, comm_);
+      }
+      if (result_.stopped_by_signal) return stopped();
+    }
+    if (comm_.is_main()) model::save_reward_model(job_.run_dir / "model", model_, job_.processor_dir);
+    comm_.barrier();
+    return result_;
   }
-  if (!checkpoint) return 0;
-  const int64_t step = load_checkpoint(*checkpoint, identity, state, comm).step;
-  if (comm.is_main()) context.log.info("resuming from " + checkpoint->string());
-  return step;
-}
+
+ private:
+  // Step 0, or the step of the checkpoint that `resume` asks for. Rank 0 decides, so that nobody reads a folder that is being replaced.
+  void restore() {
+    std::optional<std::filesystem::path> checkpoint = job_.resume;
+    if (job_.resume == "never") {
+      if (comm_.is_main()) discard_checkpoints(job_.run_dir, context_.log);
+      comm_.barrier();
+      return;
+    }
+    if (job_.resume == "auto") {
+      const auto found = comm_.is_main() ? newest_checkpoint(job_.run_dir, context_.log) : std::nullopt;
+      const std::string name = dist::gather_texts(comm_, found ? found->string() : "").front();
+      if (name.empty()) return;
+      checkpoint = name;
+    }
+    const CheckpointInfo info = load_checkpoint(*checkpoint, identity_, state_, comm_);
+    result_.steps = info.step;
+    updates_ = info.updates;
+    if (comm_.is_main()) context_.log.info("resuming from " + checkpoint->string());
+  }
+
+  // Tells the source which samples this rank will ask for until the epoch ends, in the order of asking.
+  void prefetch_epoch() {
+    const int64_t epoch = calendar_.epoch_of(result_.steps);
+    if (epoch == prefetched_epoch_ || !samples_.prefetch) return;
+    prefetched_epoch_ = epoch;
+    std::vector<int64_t> mine;
+    for (int64_t step = result_.steps; step < calendar_.total && calendar_.epoch_of(step) == epoch; ++step) {
+      const StepBatch batch{.samples = calendar_.samples_of(step), .micro_batch = config_.train.micro_batch};
+      const TreeSum tree(batch.slots(), comm_.rank(), comm_.size());
+      for (int64_t position = 0; position < tree.count(); ++position) {
+        const auto slot = batch.of_slot(comm_.rank() + tree.leaf_at(position) * comm_.size());
+        mine.insert(mine.end(), slot.begin(), slot.end());
+      }
+    }
+    samples_.prefetch(mine);
+  }
+
+  // The optimiser step, unless something isn't finite: every rank sees the same numbers and decides the same.
+  StepLine apply(StepOutcome& outcome, const StepBatch& batch) {
+    const double norm = state_.global_norm(outcome.gradient_parts, comm_);
+    StepLine line{.step = result_.steps + 1, .epoch = calendar_.epoch_of(result_.steps),
+                  .lr = learning_rate(config_.schedule, config_.optimizer.lr, result_.steps, calendar_.total), .grad_norm = norm,
+                  .samples = outcome.used};
+    ++result_.steps;
+    result_.last_loss = outcome.loss;
+    const bool finite = outcome.not_finite.empty() && std::isfinite(norm);
+    line.skipped = !finite || outcome.used == 0;
+    if (!line.skipped) {
+      state_.update(outcome.gradient_parts, norm, line.lr, ++updates_, config_.optimizer, comm_);
+      not_finite_in_a_row_ = 0;
+    } else if (!finite) {
+      const std::string what = "step " + std::to_string(result_.steps) + ": loss or gradient is not finite; samples: " +
+                               names_of(samples_, outcome.not_finite.empty() ? batch.samples : outcome.not_finite);
+      if (++not_finite_in_a_row_ >= kMaxSkippedSteps)
+        throw core::Error(what + "; " + std::to_string(kMaxSkippedSteps) + " steps in a row, stopped: lower optimizer.lr or look at these samples",
+                          core::ExitStatus::numeric);
+      if (comm_.is_main()) context_.log.warn(what + "; the step is skipped");
+    }
+    return line;
+  }
+
+  TrainResult stopped() const {
+    if (comm_.is_main())
+      context_.log.info("stopped by a signal after step " + std::to_string(result_.steps) + ", checkpoint written; start the same command again to continue");
+    return result_;
+  }
+
+  model::RewardModel& model_;
+  const Samples& samples_;
+  const TrainJob& job_;
+  const TrainConfig& config_;
+  dist::Communicator& comm_;
+  const core::Context& context_;
+  const StopSignals signals_;
+  const std::map<std::string, std::string> identity_;   // of the weights as they come in: before state_ takes them over
+  TrainState state_;
+  WorkerPool pool_;
+  Calendar calendar_;
+  StepResources with_;
+  TrainResult result_;
+  int64_t updates_ = 0, not_finite_in_a_row_ = 0, prefetched_epoch_ = -1;   // updates: steps that were not skipped
+};
 
 }  // namespace
 
 std::vector<int64_t> epoch_order(const std::vector<std::string>& ids, uint64_t seed, int64_t epoch) {
+  const uint64_t stream = core::combine64(core::mix64(seed), static_cast<uint64_t>(epoch));
+  std::vector<uint64_t> key;
+  key.reserve(ids.size());
+  for (const auto& id : ids) key.push_back(core::combine64(stream, core::hash64(id)));
   std::vector<int64_t> order(ids.size());
   std::iota(order.begin(), order.end(), int64_t{0});
-  std::vector<uint64_t> key;
-  for (const auto& id : ids) key.push_back(core::combine64(core::combine64(core::mix64(seed), static_cast<uint64_t>(epoch)), core::hash64(id)));
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
     const auto x = static_cast<size_t>(a), y = static_cast<size_t>(b);
     return key[x] != key[y] ? key[x] < key[y] : ids[x] < ids[y];
@@ -88,72 +215,15 @@ std::vector<int64_t> epoch_order(const std::vector<std::string>& ids, uint64_t s
   return order;
 }
 
+TrainResult run_training(model::RewardModel& model, const Samples& samples, const TrainJob& job, dist::Communicator& comm,
+                         const core::Context& context) {
+  check(job.config, samples.ids.size());
+  return Trainer(model, samples, job, comm, context).run();
+}
+
 TrainResult train(model::RewardModel& model, data::Dataset& dataset, const refine::RefinementPlan& plan, const TrainJob& job,
                   dist::Communicator& comm, const core::Context& context) {
-  const StopSignals signals;
-  const TrainConfig& config = job.config;
-  const Samples samples(dataset, plan);
-  check(config, static_cast<int64_t>(samples.ids.size()));
-  const auto identity = identity_of(config, dataset, plan, model, context.seed);
-  TrainState state(model, comm);
-  const int64_t total = steps_of(config.train, static_cast<int64_t>(samples.ids.size()));
-  const auto batch = static_cast<size_t>(config.train.batch);
-  const auto steps_per_epoch = static_cast<int64_t>((samples.ids.size() + batch - 1) / batch);
-
-  TrainResult result{.steps = starting_step(job, identity, state, comm, context)};
-  Metrics metrics(job.run_dir, result.steps, model.config.dimensions, comm.is_main());
-  core::Progress progress("train", total, context.show_progress && comm.is_main());
-  progress.advance(result.steps);
-  std::vector<int64_t> order;
-  int64_t epoch_of_order = -1, skipped = 0;
-  while (result.steps < total) {
-    const auto start = std::chrono::steady_clock::now();
-    const int64_t epoch = result.steps / steps_per_epoch;
-    if (epoch != epoch_of_order) {
-      order = epoch_order(samples.ids, context.seed, epoch);
-      epoch_of_order = epoch;
-    }
-    const auto begin = static_cast<size_t>(result.steps % steps_per_epoch) * batch;
-    const StepBatch step_batch{.samples = {order.begin() + static_cast<std::ptrdiff_t>(begin),
-                                           order.begin() + static_cast<std::ptrdiff_t>(std::min(begin + batch, order.size()))},
-                               .micro_batch = config.train.micro_batch};
-    StepOutcome outcome = compute_step(model, state, samples, step_batch, config.dist.order != "fast", comm, context);
-    const double norm = state.global_norm(outcome.gradient_parts, comm);
-    const double lr = learning_rate(config.schedule, config.optimizer.lr, result.steps, total);
-    ++result.steps;
-    const bool finite = std::isfinite(outcome.loss) && std::isfinite(norm);
-    skipped = finite ? 0 : skipped + 1;
-    if (finite) {
-      state.update(outcome.gradient_parts, norm, lr, result.steps, config.optimizer, comm);
-    } else if (skipped >= kMaxSkippedSteps) {
-      throw core::Error("step " + std::to_string(result.steps) + ": loss or gradient was not finite " + std::to_string(skipped) +
-                            " times in a row; samples of the last step: " + samples.list(step_batch.samples), core::ExitStatus::numeric);
-    } else if (comm.is_main()) {
-      context.log.warn("step " + std::to_string(result.steps) + " skipped: loss or gradient is not finite");
-    }
-    result.last_loss = outcome.loss;
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (result.steps % config.log_every == 0 || result.steps == total) {
-      metrics.write({.step = result.steps, .epoch = epoch, .lr = lr, .grad_norm = norm, .seconds = seconds, .samples = step_batch.samples.size(),
-                     .skipped = !finite}, outcome);
-    }
-    char note[64];
-    std::snprintf(note, sizeof note, "loss %.4f", outcome.loss);
-    progress.advance(1, note);
-    if (job.evaluate_every > 0 && result.steps % job.evaluate_every == 0 && result.steps < total) metrics.write_evaluation(result.steps, job.evaluate(model));
-
-    result.stopped_by_signal = any_rank(signals.arrived(), comm);
-    if (result.stopped_by_signal || (result.steps % config.checkpoint.every == 0 && result.steps < total)) {
-      save_checkpoint(job.run_dir, {.step = result.steps, .identity = identity}, state, config.checkpoint.keep, comm);
-    }
-    if (result.stopped_by_signal) {
-      if (comm.is_main()) context.log.info("stopped by a signal after step " + std::to_string(result.steps) + "; start the same command again to continue");
-      return result;
-    }
-  }
-  if (comm.is_main()) model::save_reward_model(job.run_dir / "model", model, job.processor_dir);
-  comm.barrier();
-  return result;
+  return run_training(model, dataset_samples(dataset, plan, model.config), job, comm, context);
 }
 
 }  // namespace mvrm::train

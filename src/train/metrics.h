@@ -4,6 +4,7 @@
 #include "step.h"
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
@@ -15,7 +16,7 @@ namespace mvrm::train {
 struct StepLine {
   int64_t step = 0, epoch = 0;
   double lr = 0, grad_norm = 0, seconds = 0;
-  size_t samples = 0;
+  int64_t samples = 0;
   bool skipped = false;
 };
 
@@ -25,10 +26,10 @@ class Metrics {
       : dimensions_(std::move(dimensions)), enabled_(enabled) {
     if (!enabled_) return;
     std::filesystem::create_directories(run_dir);
-    const auto path = run_dir / "metrics.jsonl";
-    core::write_file_atomic(path, lines_up_to(path, first_step));
-    file_.open(path, std::ios::app);
-    if (!file_) throw core::io_error(path.string() + ": can't be opened for writing");
+    path_ = run_dir / "metrics.jsonl";
+    core::write_file_atomic(path_, lines_up_to(path_, first_step));
+    file_.open(path_, std::ios::app);
+    check();
   }
   void write(const StepLine& line, const StepOutcome& outcome) {
     if (!enabled_) return;
@@ -39,9 +40,16 @@ class Metrics {
                                {"seconds", line.seconds}};
     if (line.skipped) row["skipped"] = true;
     file_ << row.dump() << std::endl;
+    check();
   }
   void write_evaluation(int64_t step, const std::string& json) {
-    if (enabled_) file_ << nlohmann::ordered_json{{"step", step}, {"eval", nlohmann::ordered_json::parse(json)}}.dump() << std::endl;
+    if (!enabled_) return;
+    file_ << nlohmann::ordered_json{{"step", step}, {"eval", nlohmann::ordered_json::parse(json)}}.dump() << std::endl;
+    check();
+  }
+  // Before a checkpoint: lines up to its step must survive whatever it survives.
+  void sync() const {
+    if (enabled_) core::fsync_file(path_);
   }
 
  private:
@@ -56,8 +64,12 @@ class Metrics {
     }
     return kept;
   }
+  void check() const {
+    if (!file_) throw core::io_error(path_.string() + ": can't be written; is the disk full?");
+  }
   std::vector<std::string> dimensions_;
   bool enabled_;
+  std::filesystem::path path_;
   std::ofstream file_;
 };
 

@@ -1,128 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
-// B samples of a micro-batch, K dimensions, S slots (micro-batches) of a step.
+// N samples of a step, B of a micro-batch, K evaluation dimensions, C = 2 + 2K columns of the log.
 #include "step.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <algorithm>
 #include <atomic>
-#include <exception>
+#include <cmath>
 #include <mvrm/core/error.h>
-#include <thread>
-#include <unordered_map>
 
 namespace mvrm::train {
 
-Samples::Samples(data::Dataset& set, const refine::RefinementPlan& plan) : dataset(set) {
-  const auto& manifest = set.manifest();
-  if (plan.dimensions != manifest.dimensions) {
-    throw core::DataError(manifest.path.string() + ": the plan has other dimensions than the data set");
-  }
-  std::unordered_map<std::string, int64_t> row_of_id;
-  for (size_t n = 0; n < plan.ids.size(); ++n) row_of_id.emplace(plan.ids[n], static_cast<int64_t>(n));
-  std::vector<int64_t> rows;
-  for (size_t n = 0; n < manifest.samples.size(); ++n) {
-    const auto& id = manifest.samples[n].id;
-    const auto found = row_of_id.find(id);
-    if (found == row_of_id.end()) throw core::DataError(manifest.path.string() + ": sample '" + id + "' has no row in the plan; make the plan from this data file", id);
-    if (plan.keep_N[static_cast<size_t>(found->second)] == 0) continue;
-    ids.push_back(id);
-    index.push_back(static_cast<int64_t>(n));
-    rows.push_back(found->second);
-  }
-  weight_NK = plan.weight_NK.to(at::kDouble).index_select(0, at::tensor(at::ArrayRef<int64_t>(rows), at::kLong));
-}
-
-std::string Samples::list(const std::vector<int64_t>& samples) const {
-  std::string text;
-  for (const int64_t n : samples) text += (text.empty() ? "" : ", ") + ids[static_cast<size_t>(n)];
-  return text;
+std::vector<int64_t> StepBatch::of_slot(int64_t slot) const {
+  const auto begin = static_cast<size_t>(slot * micro_batch), end = std::min(begin + static_cast<size_t>(micro_batch), samples.size());
+  return {samples.begin() + static_cast<std::ptrdiff_t>(begin), samples.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
 namespace {
 
-// Slot s holds samples [s * micro_batch, …) of the step; bad samples fall out, the divisor stays.
-std::optional<MicroBatch> make_micro_batch(const model::RewardModel& model, const Samples& samples, const StepBatch& step, int64_t slot) {
-  const auto begin = static_cast<size_t>(slot * step.micro_batch), end = std::min(begin + static_cast<size_t>(step.micro_batch), step.samples.size());
-  std::vector<std::shared_ptr<const data::Example>> examples;
-  std::vector<int64_t> rows;
-  for (size_t i = begin; i < end; ++i) {
-    const auto n = static_cast<size_t>(step.samples[i]);
-    auto example = samples.dataset.get(samples.index[n]);
-    if (!example) continue;
-    examples.push_back(std::move(example));
-    rows.push_back(step.samples[i]);
+// Computes one micro-batch: its gradients, and its samples' rows of the log (1 = used, then MicroLoss::row_BC).
+Gradients compute_slot(const StepResources& with, const StepBatch& step, int64_t slot, at::Tensor& log_NC) {
+  Gradients gradients = zero_gradients(with.state.layouts(), with.state.gradient_options());
+  const std::vector<int64_t> wanted = step.of_slot(slot);
+  LoadedBatch loaded = with.samples.load(wanted);
+  if (loaded.rows.empty()) return gradients;
+  const MicroBatch micro{.batch = std::move(loaded.batch),
+                         .weight_BK = with.samples.weight_NK.index_select(0, at::tensor(at::ArrayRef<int64_t>(loaded.rows), at::kLong)),
+                         .divisor = static_cast<double>(step.samples.size()) * static_cast<double>(with.samples.weight_NK.size(1))};
+  const MicroLoss loss = forward_backward(with.model.config, with.model.units, with.state.layouts(), with.model.parameters, micro,
+                                          {.dtype = with.model.dtype, .recompute = with.recompute}, gradients);
+  const int64_t columns = log_NC.size(1);
+  const double* from = loss.row_BC.const_data_ptr<double>();
+  size_t row = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (row == loaded.rows.size() || wanted[i] != loaded.rows[row]) continue;   // a bad sample
+    double* to = log_NC.mutable_data_ptr<double>() + (slot * step.micro_batch + static_cast<int64_t>(i)) * columns;
+    *to = 1;
+    std::copy_n(from + static_cast<int64_t>(row++) * (columns - 1), columns - 1, to + 1);
   }
-  if (examples.empty()) return std::nullopt;
-  MicroBatch micro{.batch = data::collate(examples, samples.dataset.processor().image_config, model.config.pad_token_id.value_or(0)),
-                   .weight_BK = samples.weight_NK.index_select(0, at::tensor(at::ArrayRef<int64_t>(rows), at::kLong)),
-                   .divisor = static_cast<double>(step.samples.size()) * static_cast<double>(samples.weight_NK.size(1))};
-  return micro;
+  return gradients;
 }
 
-// A row a slot: loss, sum of squares per dimension, count per dimension. Every slot is computed by one rank, so the sum over ranks is exact.
-void read_log(at::Tensor& log_SC, StepOutcome& outcome, dist::Communicator& comm) {
-  comm.all_reduce_sum(log_SC);
-  const int64_t dimensions = (log_SC.size(1) - 1) / 2;
-  std::vector<double> column(static_cast<size_t>(log_SC.size(1)), 0.0);
-  const auto* log = log_SC.const_data_ptr<double>();
-  for (int64_t s = 0; s < log_SC.size(0); ++s) {
-    for (int64_t c = 0; c < log_SC.size(1); ++c) column[static_cast<size_t>(c)] += log[s * log_SC.size(1) + c];
+// Sums in the order of the samples: independent of ranks and micro-batches. Each row was written by one rank, so the exchange is exact.
+void read_log(const at::Tensor& log_NC, const StepBatch& step, StepOutcome& outcome) {
+  const auto columns = static_cast<size_t>(log_NC.size(1)), dimensions = (columns - 2) / 2;
+  std::vector<double> sum(columns, 0.0);
+  const double* row = log_NC.const_data_ptr<double>();
+  for (const int64_t sample : step.samples) {
+    for (size_t c = 0; c < columns; ++c) sum[c] += row[c];
+    if (!std::isfinite(row[1])) outcome.not_finite.push_back(sample);
+    row += columns;
   }
-  outcome.loss = column[0];
-  for (int64_t k = 0; k < dimensions; ++k) {
-    const double count = column[static_cast<size_t>(1 + dimensions + k)];
-    outcome.loss_K.push_back(count > 0 ? column[static_cast<size_t>(1 + k)] / count : 0.0);
+  outcome.used = static_cast<int64_t>(sum[0]);
+  outcome.loss = outcome.used == 0 ? 0.0 : sum[1] / (sum[0] * static_cast<double>(dimensions));
+  for (size_t k = 0; k < dimensions; ++k) {
+    const double count = sum[2 + dimensions + k];
+    outcome.loss_K.push_back(count > 0 ? sum[2 + k] / count : 0.0);
   }
 }
 
 }  // namespace
 
-StepOutcome compute_step(const model::RewardModel& model, const TrainState& state, const Samples& samples, const StepBatch& step, bool ordered,
-                         dist::Communicator& comm, const core::Context& context) {
-  const auto slots = (static_cast<int64_t>(step.samples.size()) + step.micro_batch - 1) / step.micro_batch;
-  const int64_t dimensions = samples.weight_NK.size(1);
-  TreeSum tree(slots, comm.rank(), comm.size());
-  at::Tensor log_SC = at::zeros({slots, 1 + 2 * dimensions}, at::kDouble);
+StepOutcome compute_step(const StepResources& with, const StepBatch& step, const std::function<bool()>& stop) {
+  const auto count = static_cast<int64_t>(step.samples.size());
+  TreeSum tree(step.slots(), with.comm.rank(), with.comm.size());
+  // The last row carries what the ranks have to agree on.
+  at::Tensor log_NC = at::zeros({count + 1, 2 + 2 * with.samples.weight_NK.size(1)}, at::kDouble);
   std::atomic<int64_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr first_error;
-  const auto work = [&] {
-    at::set_num_threads(1);
+  with.pool.run([&] {
     try {
       for (int64_t position = next++; position < tree.count(); position = next++) {
-        const int64_t leaf = tree.leaf_at(position), slot = comm.rank() + leaf * comm.size();
-        Gradients gradients = zero_gradients(state.layouts(), state.master_dtype());
-        if (const auto micro = make_micro_batch(model, samples, step, slot)) {
-          const MicroLoss loss = forward_backward(model.config, model.units, state.layouts(), model.parameters, *micro, model.dtype, gradients);
-          auto* row = log_SC.mutable_data_ptr<double>() + slot * log_SC.size(1);
-          *row++ = loss.loss;
-          for (const auto& column : {loss.sum_sq_K, loss.count_K}) row = std::copy(column.begin(), column.end(), row);
-        }
-        tree.add(leaf, std::move(gradients));
+        const int64_t leaf = tree.leaf_at(position);
+        tree.add(leaf, compute_slot(with, step, with.comm.rank() + leaf * with.comm.size(), log_NC));
       }
     } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!first_error) first_error = std::current_exception();
-      next = tree.count();
+      next = tree.count();   // the other workers need not begin another one
+      throw;
     }
-  };
-  std::vector<std::thread> workers;
-  for (int64_t w = 1; w < std::min(context.threads, tree.count()); ++w) workers.emplace_back(work);
-  work();
-  for (auto& worker : workers) worker.join();
-  if (first_error) std::rethrow_exception(first_error);
+  });
+  const Gradients sum = tree.take(tree.count() == 0 ? zero_gradients(with.state.layouts(), with.state.gradient_options()) : Gradients{});
 
   StepOutcome outcome;
-  const Gradients sum = tree.take(tree.count() == 0 ? zero_gradients(state.layouts(), state.master_dtype()) : Gradients{});
-  for (const auto& flat : sum) outcome.gradient_parts.push_back(reduce_scatter(flat, ordered, comm));
-  read_log(log_SC, outcome, comm);
+  log_NC.mutable_data_ptr<double>()[count * log_NC.size(1)] = stop() ? 1.0 : 0.0;
+  with.comm.all_reduce_sum(log_NC);
+  outcome.stop = log_NC.const_data_ptr<double>()[count * log_NC.size(1)] > 0;
+  read_log(log_NC, step, outcome);
+  for (const auto& flat : sum) {
+    outcome.gradient_parts.push_back(reduce_scatter(flat, with.ordered, with.comm));
+    // Bad samples fall out of the divisor too.
+    if (outcome.used > 0 && outcome.used < count) outcome.gradient_parts.back().mul_(static_cast<double>(count) / static_cast<double>(outcome.used));
+  }
   return outcome;
-}
-
-bool any_rank(bool flag, dist::Communicator& comm) {
-  const auto flags = dist::gather_values(comm, flag ? 1.0 : 0.0);
-  return std::any_of(flags.begin(), flags.end(), [](double f) { return f > 0; });
 }
 
 }  // namespace mvrm::train

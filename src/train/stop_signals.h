@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM, SIGINT and SIGUSR1 held back while training runs, so that a step is never cut: the loop asks at each step's end.
+// SIGTERM, SIGINT and SIGUSR1 while training runs: noted, so that the loop can end at a step's border. A second SIGINT, more than a
+// second after the first, ends the process at once (status 130).
 #pragma once
-#include <csignal>
-#include <ctime>
-#include <pthread.h>
 
 namespace mvrm::train {
 
-// Made before worker threads are started: they inherit the mask, so no other thread takes the signal.
+// Handlers are per process: with several at once the first installs them and the last puts the old ones back.
 class StopSignals {
  public:
-  StopSignals() {
-    sigemptyset(&watched_);
-    for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) sigaddset(&watched_, signal);
-    pthread_sigmask(SIG_BLOCK, &watched_, &before_);
-  }
-  ~StopSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  StopSignals();
+  ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
-  // True when one of them has arrived since the last call.
-  bool arrived() const {
-    const timespec no_wait{.tv_sec = 0, .tv_nsec = 0};
-    return sigtimedwait(&watched_, nullptr, &no_wait) > 0;
-  }
-
- private:
-  sigset_t watched_{}, before_{};
+  bool arrived() const;   // since the handlers were installed
 };
 
 }  // namespace mvrm::train

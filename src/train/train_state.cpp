@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <algorithm>
+#include <cmath>
 #include <mvrm/core/error.h>
 #include <mvrm/train/train_state.h>
 
@@ -38,20 +39,29 @@ TrainState::TrainState(model::RewardModel& model, const dist::Communicator& comm
   }
 }
 
+at::TensorOptions TrainState::gradient_options() const { return units_.front().master.options(); }
+
 double TrainState::global_norm(const Gradients& parts, dist::Communicator& comm) const {
+  std::vector<core::Tensor> sums;
+  for (const auto& part : parts) sums.push_back(part.view({-1, kChunk}).to(at::kDouble).square_().sum(1));
+  const core::Tensor mine = at::cat(sums).cpu();
+  core::Tensor all = at::empty({comm.size() * mine.numel()}, at::kDouble);
+  comm.all_gather(all, mine);
   double sum = 0;
-  for (const auto& part : parts) {
-    const core::Tensor mine = part.view({-1, kChunk}).to(at::kDouble).square().sum(1);
-    core::Tensor all = at::empty({mine.numel() * comm.size()}, at::kDouble);
-    comm.all_gather(all, mine);
-    for (int64_t i = 0; i < all.numel(); ++i) sum += all.const_data_ptr<double>()[i];
+  int64_t begin = 0;
+  for (const auto& unit : sums) {   // unit by unit, in it rank by rank: the order of the flat buffers
+    for (int64_t r = 0; r < comm.size(); ++r) {
+      const double* chunk = all.const_data_ptr<double>() + r * mine.numel() + begin;
+      for (int64_t i = 0; i < unit.numel(); ++i) sum += chunk[i];
+    }
+    begin += unit.numel();
   }
   return std::sqrt(sum);
 }
 
 void TrainState::update(Gradients& parts, double norm, double lr, int64_t step, const OptimizerConfig& config, dist::Communicator& comm) {
   const double factor = config.clip_norm > 0 ? std::min(1.0, config.clip_norm / (norm + 1e-6)) : 1.0;
-  const core::Tensor step_count = at::full({}, static_cast<double>(step), at::kFloat);
+  const core::Tensor step_count = at::full({}, static_cast<double>(step), gradient_options().dtype(at::kFloat));
   Segments group[2];   // without and with weight decay
   for (size_t u = 0; u < units_.size(); ++u) {
     auto& unit = units_[u];

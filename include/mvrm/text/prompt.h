@@ -15,11 +15,12 @@ struct ProcessorConfig {               // processor_config.json + preprocessor_c
 };
 ProcessorConfig load_processor_config(const std::filesystem::path& model_dir);
 
-// A prompt template with the placeholder {text_prompt} (or ${source}); none = the text is used as it is.
+// A prompt template with the placeholder {text_prompt} (or ${source}); empty = the text is used as it is.
 struct PromptTemplate { std::string text; };
 PromptTemplate videoscore_template();                                        // T-REG, spec/videoscore.md 2.2, byte for byte
-// <model_dir>/prompt_template.txt when there, else videoscore_template().
+// <model_dir>/prompt_template.txt when there, else videoscore_template(). Throws Error (model) when it has text without a placeholder.
 PromptTemplate load_prompt_template(const std::filesystem::path& model_dir);
+// Every placeholder replaced once: a caption that holds one itself stays as it is.
 std::string fill(const PromptTemplate& prompt_template, const std::string& caption);
 
 // Appends "<image> " (with the trailing space, whose token is the pooled one) for every frame without a placeholder.

@@ -12,21 +12,27 @@ namespace mvrm::train {
 
 // Flat gradients by unit, in the order of the model's units.
 using Gradients = std::vector<core::Tensor>;
-Gradients zero_gradients(const std::vector<FlatLayout>& layouts, at::ScalarType dtype);
+Gradients zero_gradients(const std::vector<FlatLayout>& layouts, at::TensorOptions options);
 
 struct MicroBatch {
   data::Batch batch;
-  core::Tensor weight_BK;      // sample weight per dimension, 0 where there is no label; float64
+  core::Tensor weight_BK;      // sample weight per dimension, float64; a cell without a label counts nothing whatever its weight
   double divisor = 1;          // samples in the global batch x K (spec/influence.md section 2: never the sum of weights)
 };
+// One row a sample, K evaluation dimensions: sum over k of weight * residual^2 (not divided); then residual^2 by dimension, unweighted;
+// then 1 where there is a label.
 struct MicroLoss {
-  double loss = 0;                       // weighted, already divided
-  std::vector<double> sum_sq_K, count_K; // unweighted squared residuals and labelled cells, for the log
+  core::Tensor row_BC;         // float64 [B, 1 + 2K]
+};
+struct EngineOptions {
+  at::ScalarType dtype = at::kFloat;   // of the model
+  bool recompute = true;               // false: the forward pass keeps every graph; a quarter less work for much more memory
 };
 
 // Adds d loss / d parameter to `into`. `views` are the unit's parameters in model dtype; they are only read, so several threads may
 // share them, each with its own `into`.
 MicroLoss forward_backward(const model::ModelConfig& config, const std::vector<model::Unit>& units, const std::vector<FlatLayout>& layouts,
-                           const std::vector<std::vector<core::Tensor>>& views, const MicroBatch& micro, at::ScalarType dtype, Gradients& into);
+                           const std::vector<std::vector<core::Tensor>>& views, const MicroBatch& micro, const EngineOptions& options,
+                           Gradients& into);
 
 }  // namespace mvrm::train

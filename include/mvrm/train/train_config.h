@@ -8,7 +8,10 @@
 
 namespace mvrm::train {
 
-struct LoopConfig { int64_t epochs = 1, batch = 64, micro_batch = 1, max_steps = 0; };
+struct LoopConfig {
+  int64_t epochs = 1, batch = 64, micro_batch = 1, max_steps = 0;   // batch = samples per optimiser step over all ranks
+  std::string recompute = "auto";
+};
 struct OptimizerConfig {
   double lr = 1e-5;
   std::vector<double> betas{0.9, 0.999};
@@ -32,6 +35,8 @@ template <class Visitor> void describe(Visitor& v, LoopConfig& c) {
   v("batch", c.batch, "samples per optimiser step, over all ranks", config::at_least(1));
   v("micro_batch", c.micro_batch, "samples that go through the model together", config::at_least(1));
   v("max_steps", c.max_steps, "stop after so many optimiser steps (0 = no limit)", config::at_least(0));
+  v("recompute", c.recompute, "activations: always compute them again in the backward pass, never, or auto (models of 200 million parameters and more)",
+    config::one_of({"auto", "always", "never"}));
 }
 template <class Visitor> void describe(Visitor& v, OptimizerConfig& c) {
   v("lr", c.lr, "peak learning rate", config::positive);

@@ -24,7 +24,7 @@ class TrainState {
   TrainState(model::RewardModel& model, const dist::Communicator& comm, std::function<bool(const std::string&)> decayed = is_decayed);
   const std::vector<FlatLayout>& layouts() const { return layouts_; }
   std::vector<UnitState>& units() { return units_; }
-  at::ScalarType master_dtype() const { return master_dtype_; }
+  at::TensorOptions gradient_options() const;   // float32 (float64 for a float64 model), where the weights are
 
   // Global gradient norm of this rank's parts: chunk sums in float64, added in index order, so it does not depend on the number of ranks.
   double global_norm(const Gradients& parts, dist::Communicator& comm) const;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stop_signals.h"
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <ctime>
+#include <mutex>
+#include <mvrm/core/error.h>
+#include <unistd.h>
+
+namespace mvrm::train {
+
+namespace {
+
+constexpr std::array kSignals{SIGTERM, SIGINT, SIGUSR1};
+// A handler can reach nothing else. Blocking the signals instead would not do: threads that exist already (Gloo's, decoders) take them.
+std::atomic<bool> stop_requested{false};
+std::atomic<int64_t> first_interrupt{0};
+std::mutex install_mutex;
+int64_t installed = 0;
+std::array<struct sigaction, kSignals.size()> before{};
+
+void note(int signal) {
+  stop_requested = true;
+  if (signal != SIGINT) return;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  // One Ctrl-C may arrive twice: from the terminal and from a launcher.
+  int64_t unset = 0;
+  const int64_t milliseconds = static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000 + 1;
+  if (!first_interrupt.compare_exchange_strong(unset, milliseconds) && milliseconds - unset > 1000)
+    ::_exit(static_cast<int>(core::ExitStatus::interrupted));
+}
+
+}  // namespace
+
+StopSignals::StopSignals() {
+  const std::lock_guard lock(install_mutex);
+  if (installed++ > 0) return;
+  stop_requested = false;
+  first_interrupt = 0;
+  struct sigaction action{};
+  action.sa_handler = note;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &before[i]);
+}
+
+StopSignals::~StopSignals() {
+  const std::lock_guard lock(install_mutex);
+  if (--installed > 0) return;
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before[i], nullptr);
+}
+
+bool StopSignals::arrived() const { return stop_requested; }
+
+}  // namespace mvrm::train
