@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// B samples of a micro-batch, K evaluation dimensions, C columns of the log.
+// C columns of the log.
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
 #include <mvrm/train/engine.h>
+#include <mvrm/train/loss.h>
 #include <torch/csrc/autograd/autograd.h>
 
 namespace mvrm::train {
@@ -12,16 +13,6 @@ namespace {
 using model::Activation;
 
 at::Tensor leaf_of(const at::Tensor& tensor) { return tensor.defined() ? tensor.detach().requires_grad_(true) : tensor; }
-
-// d loss / d reward = 2 w r / divisor; cells without a label must not carry their NaN along.
-at::Tensor loss_gradient(const at::Tensor& reward_BK, const MicroBatch& micro, MicroLoss& result) {
-  const at::Tensor unlabelled_BK = micro.batch.label_BK.to(reward_BK.device()).isnan();
-  const at::Tensor residual_BK = (reward_BK.to(at::kDouble) - micro.batch.label_BK.to(reward_BK.device())).masked_fill_(unlabelled_BK, 0);
-  const at::Tensor weighted_BK = residual_BK * micro.weight_BK.to(reward_BK.device());
-  const at::Tensor loss_B1 = (weighted_BK * residual_BK).sum(1, /*keepdim=*/true);
-  result.row_BC = at::cat({loss_B1, residual_BK.square(), unlabelled_BK.logical_not().to(at::kDouble)}, 1).cpu();
-  return (weighted_BK * (2.0 / micro.divisor)).to(reward_BK.scalar_type());
-}
 
 // A unit's graph, alive between its forward and its backward pass.
 struct UnitGraph {
@@ -90,8 +81,8 @@ MicroLoss forward_backward(const model::ModelConfig& config, const std::vector<m
       activation = graphs[u].output;
     }
   }
-  MicroLoss result;
-  Activation gradient{.hidden = loss_gradient(activation.hidden.detach(), micro, result), .context = {}};
+  const WeightedLoss loss = weighted_loss(activation.hidden.detach(), micro.batch.label_BK, micro.weight_BK, micro.divisor);
+  Activation gradient{.hidden = loss.gradient_BK, .context = {}};
   activation = {};
   for (size_t u = units.size(); u-- > 0;) {
     UnitGraph graph = std::move(graphs[u]);
@@ -99,7 +90,7 @@ MicroLoss forward_backward(const model::ModelConfig& config, const std::vector<m
     gradient = backward_unit(std::move(graph), layouts[u], gradient, into[u]);
     if (!gradient.hidden.defined() && !gradient.context.defined()) break;   // the rest never reached the loss (a batch without images)
   }
-  return result;
+  return {.row_BC = loss.row_BC};
 }
 
 }  // namespace mvrm::train

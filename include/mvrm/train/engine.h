@@ -19,10 +19,8 @@ struct MicroBatch {
   core::Tensor weight_BK;      // sample weight per dimension, float64; a cell without a label counts nothing whatever its weight
   double divisor = 1;          // samples in the global batch x K (spec/influence.md section 2: never the sum of weights)
 };
-// One row a sample, K evaluation dimensions: sum over k of weight * residual^2 (not divided); then residual^2 by dimension, unweighted;
-// then 1 where there is a label.
 struct MicroLoss {
-  core::Tensor row_BC;         // float64 [B, 1 + 2K]
+  core::Tensor row_BC;         // WeightedLoss::row_BC
 };
 struct EngineOptions {
   at::ScalarType dtype = at::kFloat;   // of the model
