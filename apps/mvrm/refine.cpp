@@ -3,7 +3,7 @@
 
 #include <iostream>
 #include <mvrm/core/error.h>
-#include <mvrm/run/profile_run.h>
+#include <mvrm/run/refine_run.h>
 
 namespace mvrm::app {
 

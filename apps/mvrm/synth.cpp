@@ -16,12 +16,12 @@ int synth(const Arguments& arguments) {
   app.add_option("--videos", config.videos, "training clips")->required()->check(CLI::Range(1, 10000000));
   app.add_option("--test-videos", config.test_videos, "clean test clips (-1: a quarter of --videos)")->capture_default_str();
   app.add_option("--noise", config.noise, "share of training labels corrupted, per dimension")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  app.add_option("--noise-kind", kind, "uniform_other, strict, farthest, reversed, adjacent")->capture_default_str();
+  app.add_option("--noise-kind", kind, mvrm::refine::noise_kind_names())->capture_default_str();
   app.add_option("--seed", config.seed, "seed of clips and noise")->capture_default_str();
   app.footer("Example: mvrm synth --out clips --videos 200 --noise 0.1");
   if (!parse(app, arguments)) return 0;
 
-  config.noise_kind = mvrm::synth::noise_kind_from_name(kind);
+  config.noise_kind = mvrm::refine::noise_kind_from_name(kind);
   mvrm::synth::write_dataset(out, config, run::make_context({.seed = config.seed}));
   std::cout << "wrote " << (out / "train.jsonl").string() << ", " << (out / "test.jsonl").string() << " and " << (out / "truth.jsonl").string() << "\n";
   return 0;

@@ -32,7 +32,7 @@ std::string id_of(const char* split, int64_t index) {
 }
 
 Json config_json(const SynthConfig& config, int64_t test_videos) {
-  return {{"videos", config.videos}, {"test_videos", test_videos}, {"noise", config.noise}, {"noise_kind", name_of(config.noise_kind)},
+  return {{"videos", config.videos}, {"test_videos", test_videos}, {"noise", config.noise}, {"noise_kind", refine::name_of(config.noise_kind)},
           {"seed", config.seed}, {"frames", config.frames}, {"height", config.height}, {"width", config.width}};
 }
 

@@ -5,8 +5,7 @@
 
 namespace mvrm::synth {
 
-std::string name_of(NoiseKind kind);
-// level_NK with round(noise * N) labels of every dimension replaced, chosen independently per dimension.
+// level_NK with round(noise * N) labels of every dimension replaced, chosen independently per dimension (refine/noise.h).
 std::vector<std::vector<int64_t>> observed_labels(const std::vector<std::vector<int64_t>>& level_NK, const SynthConfig& config);
 
 }  // namespace mvrm::synth

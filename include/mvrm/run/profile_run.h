@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// mvrm profile and mvrm refine: one forward pass over a data set, and the plan that follows from it.
+// mvrm profile: one forward pass over a data set.
 #pragma once
 #include <filesystem>
 #include <mvrm/core/context.h>
 #include <mvrm/dist/communicator.h>
 #include <mvrm/influence/profile.h>
-#include <mvrm/refine/strategy.h>
 #include <mvrm/run/run_config.h>
 #include <string>
 
@@ -21,16 +20,5 @@ struct ProfileRunOptions {
 influence::Profile profile_run(const ProfileRunOptions& options, dist::Communicator& comm, const core::Context& context);
 // Per dimension: n, mean, standard deviation, median and 99 % quantile of S, Spearman(S, r^2), Jaccard at `alpha_percent`.
 std::string profile_table(const influence::Profile& profile, double alpha_percent);
-
-struct RefineRunOptions {
-  std::filesystem::path profile_dir, plan_file;
-  RefineSection refine;
-  uint64_t seed = 42;
-};
-refine::PlanSummary refine_run(const RefineRunOptions& options);
-// Strategy, kept and removed samples, and per dimension the threshold, the count and the cumulative union.
-std::string summary_table(const refine::PlanSummary& summary, const std::vector<std::string>& dimensions);
-// Ranked suspects: the `count` riskiest labelled cells, one row each, as a table.
-std::string suspects_table(const influence::Profile& profile, int64_t count);
 
 }  // namespace mvrm::run

@@ -5,20 +5,18 @@
 #include <filesystem>
 #include <functional>
 #include <mvrm/core/context.h>
+#include <mvrm/refine/noise.h>
 #include <mvrm/video/frames.h>
 #include <string>
 #include <vector>
 
 namespace mvrm::synth {
 
-enum class NoiseKind { uniform_other, strict, farthest, reversed, adjacent };
-NoiseKind noise_kind_from_name(const std::string& name);   // throws ConfigError listing the names
-
 struct SynthConfig {
   int64_t videos = 200;             // training clips
   int64_t test_videos = -1;         // clean clips; -1 = a quarter of `videos`
   double noise = 0.0;               // share of labels corrupted, per dimension, training split only; 0..1
-  NoiseKind noise_kind = NoiseKind::uniform_other;
+  refine::NoiseKind noise_kind = refine::NoiseKind::uniform_other;
   uint64_t seed = 42;
   int64_t frames = 8, height = 56, width = 56;
 };
@@ -31,9 +29,6 @@ struct Clip {
   video::Frames frames;
 };
 Clip render_clip(const SynthConfig& config, uint64_t clip_seed);
-
-// The label after corruption of that kind; always another value than `level`. `draw` in [0,1).
-int64_t corrupt_label(int64_t level, NoiseKind kind, double draw);
 
 // Writes train.jsonl, test.jsonl, videos/, truth.jsonl ({"id","labels" (true),"observed","corrupted":{dim:bool}}). Same config, same bytes.
 // Resumes: clips that exist already are not rendered again when the stored config is the same.
