@@ -7,8 +7,10 @@
 #include "regular_file.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <unistd.h>
+#include <vector>
 
 namespace mvrm::video {
 
@@ -17,43 +19,75 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kFormats = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts";
+// Decoders by libav's names: what clips come in, and nothing that only an attacker would send.
+constexpr const char* kCodecs =
+    "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,libvpx,libvpx-vp9,mpeg4,mpeg1video,mpeg2video,msmpeg4v2,msmpeg4,mjpeg,png,gif,ffv1,prores,rawvideo";
 constexpr int64_t kMaxScannedFrames = 20000;
 constexpr int kIoBufferBytes = 1 << 16;
+constexpr std::chrono::seconds kDeadline{30};  // of one file
+
+// What libav reads from: the open file, and the time it may take.
+struct Source {
+  const RegularFile* file = nullptr;
+  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::now() + kDeadline;
+  bool late() const { return std::chrono::steady_clock::now() > end; }
+};
 
 int read_bytes(void* opaque, uint8_t* buffer, int size) {
-  const ssize_t got = ::read(static_cast<const RegularFile*>(opaque)->descriptor(), buffer, static_cast<size_t>(size));
+  const auto* source = static_cast<const Source*>(opaque);
+  if (source->late()) return AVERROR_EXIT;
+  const ssize_t got = ::read(source->file->descriptor(), buffer, static_cast<size_t>(size));
   return got > 0 ? static_cast<int>(got) : got == 0 ? AVERROR_EOF : AVERROR(errno);
 }
 
 int64_t seek_bytes(void* opaque, int64_t offset, int whence) {
-  const auto* file = static_cast<const RegularFile*>(opaque);
-  if ((whence & AVSEEK_SIZE) != 0) return file->size();
-  return ::lseek(file->descriptor(), offset, whence & ~AVSEEK_FORCE);
+  const auto* source = static_cast<const Source*>(opaque);
+  if ((whence & AVSEEK_SIZE) != 0) return source->file->size();
+  return ::lseek(source->file->descriptor(), offset, whence & ~AVSEEK_FORCE);
 }
+
+// libav would write its own lines to stderr; its causes come back as codes, and an error is one line.
+void silence_libav() {
+  static const bool silent = (av_log_set_level(AV_LOG_QUIET), true);
+  static_cast<void>(silent);
+}
+
+bool is_listed(const std::string& name, const std::string& list) { return ("," + list + ",").find("," + name + ",") != std::string::npos; }
 
 // One clip, opened over its descriptor so that no protocol and no second file is ever reached.
 class Decoder {
  public:
   explicit Decoder(const fs::path& path) : path_(path), file_(path) {
+    silence_libav();
+    source_.file = &file_;
     auto* buffer = static_cast<unsigned char*>(av_malloc(kIoBufferBytes));
-    io_.reset(avio_alloc_context(buffer, kIoBufferBytes, 0, &file_, read_bytes, nullptr, seek_bytes));
+    io_.reset(avio_alloc_context(buffer, kIoBufferBytes, 0, &source_, read_bytes, nullptr, seek_bytes));
     AVFormatContext* format = avformat_alloc_context();
     format->pb = io_.get();
     format->flags |= AVFMT_FLAG_CUSTOM_IO;
     format->probesize = 5 << 20;
     format->max_streams = 64;
     format->format_whitelist = av_strdup(kFormats);
+    format->codec_whitelist = av_strdup(kCodecs);
     av_check(avformat_open_input(&format, nullptr, nullptr, nullptr), "is not a video that can be read", path_);
     format_.reset(format);
-    av_check(avformat_find_stream_info(format, nullptr), "has no readable streams", path_);
+    read_stream_headers();
     const AVCodec* codec = nullptr;
     stream_ = av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
     if (stream_ < 0 || codec == nullptr) throw core::DataError(path_.string() + ": has no video stream that can be decoded");
+    if (!is_listed(codec->name, kCodecs)) throw core::DataError(path_.string() + ": is coded as " + codec->name + ", which is not read; known: " + kCodecs);
     open_codec(codec);
   }
 
-  // Frames that the container declares; 0 when it doesn't say.
-  int64_t declared_frames() const { return format_->streams[stream_]->nb_frames; }
+  // Frames that the container declares; 0 when it doesn't say. Of mp4 less those that its edit list hides: trimmed, not missing.
+  int64_t declared_frames() const {
+    const AVStream* stream = format_->streams[stream_];
+    const int listed = std::string(format_->iformat->name).rfind("mov", 0) == 0 ? avformat_index_get_entries_count(stream) : 0;
+    if (stream->nb_frames <= 0 || listed == 0) return stream->nb_frames;
+    int64_t shown = 0;
+    for (int i = 0; i < listed; ++i) shown += (avformat_index_get_entry(format_->streams[stream_], i)->flags & AVINDEX_DISCARD_FRAME) == 0 ? 1 : 0;
+    return std::min(shown, stream->nb_frames);
+  }
 
   // Calls `use` for every frame in decode order until it returns false. Gives the number of frames seen.
   int64_t decode(const std::function<bool(int64_t, const AVFrame&)>& use) {
@@ -62,6 +96,7 @@ class Decoder {
     int64_t count = 0;
     bool draining = false;
     while (true) {
+      if (source_.late()) throw core::DataError(path_.string() + ": takes longer than " + std::to_string(kDeadline.count()) + " s to decode");
       if (!draining) draining = !send_next(*packet);
       int code = 0;
       while ((code = avcodec_receive_frame(codec_.get(), frame.get())) >= 0) {
@@ -80,6 +115,20 @@ class Decoder {
   }
 
  private:
+  // libav decodes a little to find out what a stream holds; sizes are checked before it does.
+  void read_stream_headers() {
+    const unsigned count = format_->nb_streams;
+    std::vector<AVDictionary*> options(count, nullptr);
+    for (unsigned s = 0; s < count; ++s) {
+      const AVCodecParameters& header = *format_->streams[s]->codecpar;
+      if (header.codec_type == AVMEDIA_TYPE_VIDEO && (header.width != 0 || header.height != 0)) check_picture(header.width, header.height, path_);
+    }
+    for (auto& entry : options) av_dict_set_int(&entry, "max_pixels", kMaxPixels, 0);
+    const int code = avformat_find_stream_info(format_.get(), options.data());
+    for (auto& entry : options) av_dict_free(&entry);
+    av_check(code, "has no readable streams", path_);
+  }
+
   void open_codec(const AVCodec* codec) {
     codec_.reset(avcodec_alloc_context3(codec));
     av_check(avcodec_parameters_to_context(codec_.get(), format_->streams[stream_]->codecpar), "has a broken stream header", path_);
@@ -100,8 +149,10 @@ class Decoder {
       av_check(code, "can't be read to its end", path_);
       const bool ours = packet.stream_index == stream_;
       const int sent = ours ? avcodec_send_packet(codec_.get(), &packet) : 0;
+      const bool cut = (packet.flags & AV_PKT_FLAG_CORRUPT) != 0;   // the file ended inside it
       av_packet_unref(&packet);
       if (ours) {
+        if (sent < 0 && cut) throw core::DataError(path_.string() + ": is truncated: its data ends inside a frame");
         if (sent != AVERROR(EAGAIN)) av_check(sent, "holds data that can't be decoded", path_);
         return true;
       }
@@ -110,6 +161,7 @@ class Decoder {
 
   fs::path path_;
   RegularFile file_;
+  Source source_;
   IoPtr io_;
   FormatPtr format_;
   CodecPtr codec_;
@@ -163,6 +215,10 @@ int64_t count_frames(const fs::path& path) {
 Frames read_video(const fs::path& path, const SampleRule& rule) {
   Decoder decoder(path);
   const int64_t declared = decoder.declared_frames();
+  // Before the indices are drawn up: a header may declare billions of frames.
+  if (declared > kMaxScannedFrames) {
+    throw core::DataError(path.string() + ": declares " + std::to_string(declared) + " frames, more than " + std::to_string(kMaxScannedFrames));
+  }
   const int64_t total = declared > 0 ? declared : count_frames(path);
   if (total == 0) throw core::DataError(path.string() + ": holds no frames");
   Frames result{.frames = {}, .indices = sample_indices(rule.sampling, total, rule.max_frames), .start_seconds = {}, .total = total};
