@@ -65,21 +65,24 @@ Frame decode_jpeg(const std::string& bytes, const fs::path& path) {
   }
 }
 
-Frame decode_png(const std::string& bytes, const fs::path& path) {
+struct PngImage {
   png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  const auto fail = [&] {
-    const std::string message = image.message;
-    png_image_free(&image);
-    throw core::DataError(path.string() + ": is not a PNG that can be decoded: " + message);
-  };
+  PngImage() { image.version = PNG_IMAGE_VERSION; }
+  ~PngImage() { png_image_free(&image); }
+  PngImage(const PngImage&) = delete;
+  PngImage& operator=(const PngImage&) = delete;
+};
+
+Frame decode_png(const std::string& bytes, const fs::path& path) {
+  PngImage owner;
+  png_image& image = owner.image;
+  const auto fail = [&] { throw core::DataError(path.string() + ": is not a PNG that can be decoded: " + image.message); };
   if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) fail();
   check_picture(image.width, image.height, path);
   image.format = PNG_FORMAT_RGBA;   // alpha is read and dropped, not composited: what a plain RGB conversion does
   std::vector<uint8_t> rgba(PNG_IMAGE_SIZE(image));
-  const Frame size{.height = static_cast<int64_t>(image.height), .width = static_cast<int64_t>(image.width), .rgb_HWC = {}};
+  Frame frame{.height = static_cast<int64_t>(image.height), .width = static_cast<int64_t>(image.width), .rgb_HWC = {}};
   if (png_image_finish_read(&image, nullptr, rgba.data(), 0, nullptr) == 0) fail();
-  Frame frame = size;
   frame.rgb_HWC.reserve(rgba.size() / 4 * 3);
   for (size_t i = 0; i < rgba.size(); i += 4) frame.rgb_HWC.insert(frame.rgb_HWC.end(), {rgba[i], rgba[i + 1], rgba[i + 2]});
   return frame;
