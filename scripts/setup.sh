@@ -4,6 +4,7 @@
 # Needs python3, network access, and root or sudo where packages are missing. Safe to run again: what is there is skipped.
 #   MVRM_CUDA=headers   also fetches nccl.h, to compile the CUDA plug-in
 #   MVRM_CUDA=1         also fetches every CUDA library that running the plug-in needs (2.0 GB)
+#   MVRM_PARQUET=0      leaves out Arrow's library (165 MB): mvrm then reads JSON only
 #   MVRM_PYTHON=python  the interpreter to use (CPython 3.10 to 3.13)
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -83,6 +84,13 @@ install_wheels() {
 install_packages
 make_environment
 install_wheels requirements.txt
+if [ "${MVRM_PARQUET:-1}" = 0 ]; then
+  step "Parquet is left out"
+elif .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))'; then
+  install_wheels requirements-parquet.txt
+else
+  step "Parquet is left out: its wheel needs CPython 3.11 or newer"
+fi
 case "${MVRM_CUDA:-0}" in
   0 | "") ;;
   headers) install_wheels requirements-nccl.txt ;;

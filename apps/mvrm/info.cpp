@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Version.h>
 #include <iostream>
+#include <mvrm/data/manifest.h>
 #include <mvrm/dist/plugin.h>
 #include <mvrm/report/table.h>
 #include <mvrm/video/video_reader.h>
@@ -25,6 +26,7 @@ int info(const Arguments& arguments) {
       {"mvrm", MVRM_VERSION},
       {"torch", TORCH_VERSION},
       {"libav", mvrm::video::library_version()},
+      {"parquet", mvrm::data::reads_parquet()},
       {"cores", std::thread::hardware_concurrency()},
       {"cpu capability", at::get_cpu_capability()},
       {"cuda plug-in", plugin ? "loaded" : "not loaded"},

@@ -24,6 +24,7 @@ constexpr Command kCommands[] = {
     {"refine", "turn a profile into a refinement plan, or list suspect labels", mvrm::app::refine},
     {"score", "score videos", mvrm::app::score},
     {"eval", "Spearman per dimension over predictions or a model", mvrm::app::eval},
+    {"data", "check a data file as a whole, or convert it into another layout", mvrm::app::data},
     {"info", "versions, devices and what this build can do", mvrm::app::info},
 };
 

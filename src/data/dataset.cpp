@@ -30,6 +30,7 @@ struct Dataset::State {
   std::set<int64_t> reported;  // bad samples that get() was asked for
   std::deque<int64_t> queue;   // still to read ahead, in order; one that isn't in `queued` any more is skipped
   std::set<int64_t> queued;
+  std::set<int64_t> wanted;    // all of the latest prefetch()
   int64_t reading_ahead = 0;
   bool closing = false;
   std::vector<std::thread> workers;
@@ -71,7 +72,10 @@ struct Dataset::State {
       if (queued.erase(index) == 0 || cache.contains(index) || bad.contains(index) || in_progress.contains(index)) continue;
       ++reading_ahead;
       try {
-        if (const ExamplePtr example = decode(index, lock)) cache.put_ahead(index, example);
+        const ExamplePtr example = decode(index, lock);
+        // Nobody takes what a newer list doesn't name: put ahead, it would fill the budget for good.
+        if (example && wanted.contains(index)) cache.put_ahead(index, example);
+        else if (example) cache.keep(index, example);
       } catch (const std::exception&) {
         // get() meets the same error again and its caller hears of it.
       }
@@ -137,7 +141,8 @@ void Dataset::prefetch(const std::vector<int64_t>& indices) {
     MVRM_CHECK(index >= 0 && index < size(), "sample ", index, " of ", size());
     if (state.queued.insert(index).second) state.queue.push_back(index);
   }
-  state.cache.want_only(state.queued);
+  state.wanted = state.queued;
+  state.cache.want_only(state.wanted);
   while (static_cast<int64_t>(state.workers.size()) < state.context.threads) {
     state.workers.emplace_back([&state] { state.read_ahead(); });
   }

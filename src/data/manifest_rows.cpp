@@ -2,10 +2,12 @@
 // Every row is found by one scan of the text and parsed on its own, so a message knows its line and memory holds one document a row.
 #include "manifest_rows.h"
 
-#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
 
 #include <algorithm>
 #include <set>
+
+#include "parquet_rows.h"
 
 namespace mvrm::data {
 
@@ -23,7 +25,7 @@ struct RowText {
 };
 
 [[noreturn]] void fail(const fs::path& path, int64_t line, const std::string& why) {
-  throw core::DataError(path.string() + ":" + std::to_string(line) + ": " + why);
+  throw RowError(path, {.line = line, .id = {}, .cause = why});
 }
 
 // Follows strings and brackets through a text, byte by byte; what is inside a string opens and closes nothing.
@@ -96,14 +98,16 @@ Row parse(const fs::path& path, const RowText& row) {
   return result;
 }
 
-std::vector<Row> read_lines(const fs::path& path, std::string_view text) {
+std::vector<Row> read_lines(const fs::path& path, std::string_view text, const OnProblem& on_problem) {
   std::vector<Row> rows;
   int64_t number = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
     ++number;
-    if (line.find_first_not_of(kBlank) != std::string_view::npos) rows.push_back(parse(path, {line, number}));
+    if (line.find_first_not_of(kBlank) != std::string_view::npos) {
+      attempt(on_problem, [&] { rows.push_back(parse(path, {line, number})); });
+    }
     begin = end + 1;
   }
   return rows;
@@ -112,7 +116,7 @@ std::vector<Row> read_lines(const fs::path& path, std::string_view text) {
 // Cuts the text of one array at the commas of its first level and parses each element.
 class ArrayReader {
  public:
-  ArrayReader(const fs::path& path, std::string_view text) : path_(path), text_(text) {}
+  ArrayReader(const fs::path& path, std::string_view text, const OnProblem& on_problem) : path_(path), text_(text), on_problem_(on_problem) {}
 
   std::vector<Row> read() {
     skip_blank();
@@ -151,12 +155,13 @@ class ArrayReader {
       parse(path_, {text_.substr(begin), line});
       fail(path_, line_, "is not valid JSON: the array does not end");
     }
-    rows_.push_back(parse(path_, {text_.substr(begin, at_ - begin), line}));
+    attempt(on_problem_, [&] { rows_.push_back(parse(path_, {text_.substr(begin, at_ - begin), line})); });
     return text_[at_++] == ',';
   }
 
   const fs::path& path_;
   std::string_view text_;
+  const OnProblem& on_problem_;
   size_t at_ = 0;
   int64_t line_ = 1;
   std::vector<Row> rows_;
@@ -172,19 +177,31 @@ std::string excerpt(std::string_view text, size_t limit) {
   return result;
 }
 
-std::vector<Row> read_rows(const fs::path& path, std::string_view text) {
+std::vector<Row> read_json_rows(const fs::path& path, std::string_view text, const OnProblem& on_problem) {
+  if (text.substr(0, 2) == "\xFF\xFE" || text.substr(0, 2) == "\xFE\xFF") fail(path, 1, "is UTF-16; save it as UTF-8");
   if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
+  return path.extension() == ".json" ? ArrayReader(path, text, on_problem).read() : read_lines(path, text, on_problem);
+}
+
+RowFile read_row_file(const fs::path& path, const OnProblem& on_problem) {
+  if (!fs::is_regular_file(path)) throw core::DataError(path.string() + ": data file not found");
   const std::string extension = path.extension().string();
-  std::vector<Row> rows;
-  if (extension == ".jsonl" || extension == ".ndjson") {
-    rows = read_lines(path, text);
-  } else if (extension == ".json") {
-    rows = ArrayReader(path, text).read();
+  RowFile file;
+  bool any_problem = false;
+  const OnProblem watch = [&](const Problem& problem) {
+    any_problem = true;
+    on_problem(problem);
+  };
+  if (extension == ".parquet") {
+    file = {.rows = read_parquet_rows(path, on_problem ? watch : OnProblem()), .hash = core::sha256_file(path)};
+  } else if (extension == ".json" || extension == ".jsonl" || extension == ".ndjson") {
+    const std::string text = core::read_file(path);
+    file = {.rows = read_json_rows(path, text, on_problem ? watch : OnProblem()), .hash = core::sha256_hex(text)};
   } else {
-    fail(path, 1, "has an unknown extension '" + extension + "'; known: .json, .jsonl");
+    fail(path, 1, "has an unknown extension '" + extension + "'; known: .json, .jsonl, .parquet");
   }
-  if (rows.empty()) fail(path, 1, "holds no rows");
-  return rows;
+  if (file.rows.empty() && !any_problem) fail(path, 1, "holds no rows");
+  return file;
 }
 
 }  // namespace mvrm::data

@@ -13,10 +13,13 @@ namespace {
 
 std::optional<RowLabels> from_columns(const Json& row) {
   RowLabels labels{.values = Json::object()};
+  bool any = false;
   for (const auto& name : videofeedback_dimensions()) {
-    if (row.contains(name)) labels.values[name] = row[name];
+    if (!row.contains(name)) continue;
+    labels.values[name] = row[name];
+    any = any || !row[name].is_null();
   }
-  if (labels.values.empty()) return std::nullopt;
+  if (!any) return std::nullopt;   // empty columns beside a score_list or an answer
   return labels;
 }
 

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# Imported target mvrm::parquet: Arrow's C++ library with Parquet, headers included, out of the PyPI wheel pyarrow in .venv
+# (docs/decisions/0004-parquet.md). Only src/data/parquet_rows.cpp links it. MVRM_PARQUET is ON, OFF or AUTO (when the wheel is there).
+set(MVRM_PARQUET AUTO CACHE STRING "read Parquet through Arrow's library: ON, OFF or AUTO")
+file(GLOB MVRM_ARROW_DIR ${MVRM_SITE_PACKAGES}/pyarrow)
+if(MVRM_PARQUET STREQUAL "AUTO")
+  string(COMPARE NOTEQUAL "${MVRM_ARROW_DIR}" "" MVRM_HAS_PARQUET)
+else()
+  set(MVRM_HAS_PARQUET ${MVRM_PARQUET})
+endif()
+if(MVRM_HAS_PARQUET)
+  if(NOT MVRM_ARROW_DIR)
+    message(FATAL_ERROR "no pyarrow wheel in .venv: run ./scripts/setup.sh, or configure with -DMVRM_PARQUET=OFF to read JSON only")
+  endif()
+  add_library(mvrm_arrow INTERFACE)
+  add_library(mvrm::parquet ALIAS mvrm_arrow)
+  target_include_directories(mvrm_arrow SYSTEM INTERFACE ${MVRM_ARROW_DIR}/include)
+  foreach(name parquet arrow)
+    file(GLOB library ${MVRM_ARROW_DIR}/lib${name}.so.*)   # the wheel has the versioned name only
+    list(GET library 0 library)
+    target_link_libraries(mvrm_arrow INTERFACE ${library})
+  endforeach()
+  list(APPEND CMAKE_BUILD_RPATH ${MVRM_ARROW_DIR})
+  list(APPEND CMAKE_INSTALL_RPATH ${MVRM_ARROW_DIR})
+endif()
