@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const char* const kProcessorFiles[] = {"preprocessor_config.json", "processor_config.json", "tokenizer.model", "tokenizer.json",
+const char* const kProcessorFiles[] = {"preprocessor_config.json", "processor_config.json", "tokenizer.model", "tokenizer.json", "prompt_template.txt",
                                        "tokenizer_config.json",    "added_tokens.json",     "special_tokens_map.json"};
 
 // What is wrong with a checkpoint, gathered so that one run shows everything.

@@ -2,6 +2,7 @@
 // A rendered data set on disk: clips first, then the files that name them, so a killed run is simply continued.
 #include "label_noise.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <exception>
@@ -33,7 +34,7 @@ std::string id_of(const char* split, int64_t index) {
 
 Json config_json(const SynthConfig& config, int64_t test_videos) {
   return {{"videos", config.videos}, {"test_videos", test_videos}, {"noise", config.noise}, {"noise_kind", refine::name_of(config.noise_kind)},
-          {"seed", config.seed}, {"frames", config.frames}, {"height", config.height}, {"width", config.width}};
+          {"seed", config.seed}, {"vary", config.vary}, {"frames", config.frames}, {"height", config.height}, {"width", config.width}};
 }
 
 // Renders clips 0 .. count-1 of a split in parallel; a clip that is there already is only drawn, not encoded.
@@ -104,6 +105,10 @@ std::vector<std::vector<int64_t>> levels_of(const std::vector<Listed>& clips) {
 }  // namespace
 
 void write_dataset(const fs::path& directory, const SynthConfig& config, const core::Context& context) {
+  for (const auto& name : config.vary) {
+    const auto known = data::videofeedback_dimensions();
+    if (std::find(known.begin(), known.end(), name) == known.end()) throw core::ConfigError("vary: unknown dimension '" + name + "'");
+  }
   const int64_t test_videos = config.test_videos >= 0 ? config.test_videos : config.videos / 4;
   const std::string settings = config_json(config, test_videos).dump(2) + "\n";
   fs::create_directories(directory / "videos");

@@ -51,7 +51,10 @@ std::vector<bool> choose(core::CounterRng& rng, int64_t n, int64_t count) {
 }
 
 Scene draw_scene(const SynthConfig& config, uint64_t seed) {
-  const auto level = [&](const char* name) { return core::CounterRng(seed, name).below(4); };
+  const auto level = [&](const char* name) {
+    const bool varies = config.vary.empty() || std::find(config.vary.begin(), config.vary.end(), name) != config.vary.end();
+    return varies ? core::CounterRng(seed, name).below(4) : 3;
+  };
   Scene scene{.quality = level("visual quality"), .consistency = level("temporal consistency"), .motion = level("dynamic degree"),
               .alignment = level("text-to-video alignment"), .facts = level("factual consistency")};
   core::CounterRng layout(seed, "layout"), squares(seed, "squares"), flicker(seed, "flicker"), missing(seed, "missing");

@@ -18,6 +18,7 @@ struct SynthConfig {
   double noise = 0.0;               // share of labels corrupted, per dimension, training split only; 0..1
   refine::NoiseKind noise_kind = refine::NoiseKind::uniform_other;
   uint64_t seed = 42;
+  std::vector<std::string> vary;    // dimensions whose level is drawn; the others are at 4. Empty: all five
   int64_t frames = 8, height = 56, width = 56;
 };
 
