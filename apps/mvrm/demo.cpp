@@ -2,14 +2,14 @@
 #include "commands.h"
 
 #include <iostream>
-#include <mvrm/run/demo_run.h>
+#include <mvrm/experiment/demo.h>
 #include <mvrm/run/process.h>
 
 namespace mvrm::app {
 
 int demo(const Arguments& arguments) {
   CLI::App app("Renders clips, plants label noise, trains, profiles, finds the noise, refines, trains again, and reports what it gained.");
-  run::DemoOptions options;
+  experiment::DemoOptions options;
   app.add_option("--out", options.out_dir, "folder for data, runs and the report")->capture_default_str();
   app.add_flag("--quick", options.quick, "fewer clips: about a minute instead of a few");
   app.add_option("--seed", options.seed, "first seed")->capture_default_str();
@@ -21,8 +21,8 @@ int demo(const Arguments& arguments) {
   app.footer("Example: mvrm demo --quick --out demo_out");
   if (!parse(app, arguments)) return 0;
 
-  const auto results = run::demo_run(options, run::make_context({.seed = options.seed}));
-  std::cout << run::demo_report(results);
+  const auto results = experiment::demo(options, run::make_context({.seed = options.seed}));
+  std::cout << report::to_markdown(experiment::demo_report(results));
   return 0;
 }
 

@@ -164,27 +164,6 @@ TEST(Synth, Mp4HoldsTheFramesThatWereRendered) {
   EXPECT_LT(worst, 6.0) << "mean absolute error in levels: compression must not hide a cause";
 }
 
-TEST(Synth, CorruptedLabelsAreOtherLabels) {
-  using synth::NoiseKind;
-  for (int64_t level = 1; level <= 4; ++level) {
-    for (const auto kind : {NoiseKind::uniform_other, NoiseKind::strict, NoiseKind::farthest, NoiseKind::reversed, NoiseKind::adjacent}) {
-      for (const double draw : {0.0, 0.4, 0.9999}) {
-        const int64_t label = synth::corrupt_label(level, kind, draw);
-        EXPECT_NE(label, level);
-        EXPECT_GE(label, 1);
-        EXPECT_LE(label, 4);
-      }
-    }
-  }
-  EXPECT_EQ(synth::corrupt_label(2, NoiseKind::uniform_other, 0.0), 1);
-  EXPECT_EQ(synth::corrupt_label(2, NoiseKind::uniform_other, 0.34), 3);
-  EXPECT_EQ(synth::corrupt_label(2, NoiseKind::uniform_other, 0.99), 4);
-  EXPECT_EQ(synth::corrupt_label(3, NoiseKind::farthest, 0.5), 1);
-  EXPECT_EQ(synth::corrupt_label(3, NoiseKind::reversed, 0.5), 2);
-  EXPECT_EQ(synth::corrupt_label(3, NoiseKind::strict, 0.5), 1);
-  EXPECT_EQ(synth::corrupt_label(4, NoiseKind::adjacent, 0.5), 3);
-}
-
 TEST(Synth, NoiseHitsTheAskedShareOfEveryDimensionIndependently) {
   const fs::path folder = fs::temp_directory_path() / ("mvrm_synth_" + std::to_string(::getpid()));
   fs::remove_all(folder);

@@ -4,11 +4,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <mvrm/core/context.h>
+#include <mvrm/report/document.h>
 #include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
 
-namespace mvrm::run {
+namespace mvrm::experiment {
 
 struct DemoOptions {
   std::filesystem::path out_dir = "demo_out";
@@ -20,8 +19,9 @@ struct DemoOptions {
   double noise = 0.10;                   // planted share per dimension
   double alpha_percent = 5.0;            // budget of every pruning plan, per dimension
 };
-// Writes demo.json and report.md into out_dir and returns the JSON document. Resumes what is there.
-nlohmann::ordered_json demo_run(const DemoOptions& options, const core::Context& context);
-std::string demo_report(const nlohmann::ordered_json& results);
+// Writes demo.json, report.md and report.html into out_dir and returns the JSON document. Resumes what is there.
+nlohmann::ordered_json demo(const DemoOptions& options, const core::Context& context);
+// Every number in it comes from the JSON document.
+report::Document demo_report(const nlohmann::ordered_json& results);
 
-}  // namespace mvrm::run
+}  // namespace mvrm::experiment

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arms of an experiment: the same training with one thing changed. Every run lives below one folder per seed and is made at most once;
+// what is there from an earlier, interrupted experiment is used again when its inputs are the same.
+#pragma once
+#include <filesystem>
+#include <map>
+#include <mvrm/core/context.h>
+#include <mvrm/eval/rank_correlation.h>
+#include <mvrm/influence/profile.h>
+#include <mvrm/run/run_config.h>
+#include <mvrm/synth/synth.h>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mvrm::experiment {
+
+struct Arm {
+  std::string name;                // also the name of its folder
+  run::RefineSection refine = {};  // profile "auto" = the profile of this seed's baseline
+  std::string balance = "equal";
+  bool clean_labels = false;       // trains on DataFiles::clean
+};
+
+// The data of one seed. `clean` and `truth` are empty where nobody knows which labels are wrong.
+struct DataFiles {
+  std::filesystem::path train, test;
+  std::filesystem::path clean;     // the training set before its labels were corrupted
+  std::filesystem::path truth;     // docs/files.md: rendered data set
+};
+// Renders a data set into `directory` (nothing to do when it is there) and writes the clean labels beside the corrupted ones.
+DataFiles render(const std::filesystem::path& directory, const synth::SynthConfig& config, const core::Context& context);
+
+// The runs of one seed. Not thread-safe.
+class SeedRuns {
+ public:
+  // `config`: the training that all arms share; its run.dir, run.seed, data files, refine and balance are replaced.
+  SeedRuns(std::filesystem::path directory, uint64_t seed, run::RunConfig config, DataFiles data, const core::Context& context);
+  // Trains and evaluates on the test file. Throws Error (stopped) when a signal ended it; a checkpoint is written then.
+  eval::EvalResult train(const Arm& arm);
+  // Of the model that was trained on all labels; trains it when it is not there.
+  const influence::Profile& profile();
+  const DataFiles& data() const { return data_; }
+  std::filesystem::path directory_of(const Arm& arm) const { return directory_ / arm.name; }
+
+ private:
+  std::filesystem::path directory_;
+  uint64_t seed_;
+  run::RunConfig config_;
+  DataFiles data_;
+  core::Context context_;
+  std::optional<influence::Profile> profile_;
+};
+inline const Arm kBaseline{.name = "baseline"};
+
+// Which labels of a profile are corrupted, by the truth file: uint8 [N, K], rows as the profile. Throws DataError when a sample is missing.
+core::Tensor corrupted_cells(const influence::Profile& profile, const std::filesystem::path& truth);
+// Area under the ROC curve of a risk table [N, K] against corrupted cells, per dimension, then their mean.
+std::vector<double> auroc_by_dimension(const core::Tensor& risk_NK, const core::Tensor& corrupted_NK);
+
+}  // namespace mvrm::experiment
