@@ -34,7 +34,7 @@ std::string id_of(const char* split, int64_t index) {
 
 Json config_json(const SynthConfig& config, int64_t test_videos) {
   return {{"videos", config.videos}, {"test_videos", test_videos}, {"noise", config.noise}, {"noise_kind", refine::name_of(config.noise_kind)},
-          {"seed", config.seed}, {"vary", config.vary}, {"frames", config.frames}, {"height", config.height}, {"width", config.width}};
+          {"seed", config.seed}, {"vary", config.vary}, {"colours", config.colours}, {"frames", config.frames}, {"height", config.height}, {"width", config.width}};
 }
 
 // Renders clips 0 .. count-1 of a split in parallel; a clip that is there already is only drawn, not encoded.

@@ -58,7 +58,8 @@ Scene draw_scene(const SynthConfig& config, uint64_t seed) {
   Scene scene{.quality = level("visual quality"), .consistency = level("temporal consistency"), .motion = level("dynamic degree"),
               .alignment = level("text-to-video alignment"), .facts = level("factual consistency")};
   core::CounterRng layout(seed, "layout"), squares(seed, "squares"), flicker(seed, "flicker"), missing(seed, "missing");
-  scene.named_colour = static_cast<size_t>(layout.below(3));
+  const int64_t step = config.colours == 2 ? 2 : 1;   // of two colours: red and blue
+  scene.named_colour = static_cast<size_t>(step * layout.below(config.colours));
   scene.shape = static_cast<size_t>(layout.below(3));
   scene.phrase = static_cast<size_t>(layout.below(3));
   scene.row = layout.uniform(0.62, 0.78);
@@ -66,7 +67,7 @@ Scene draw_scene(const SynthConfig& config, uint64_t seed) {
   scene.jitter = layout.uniform(0.0, 0.03);
   const auto matching = choose(squares, 3, scene.alignment);
   for (const bool match : matching) {
-    const auto other = (scene.named_colour + 1 + static_cast<size_t>(squares.below(2))) % 3;
+    const auto other = (scene.named_colour + static_cast<size_t>(step * (1 + squares.below(config.colours - 1)))) % static_cast<size_t>(step * config.colours);
     scene.square_colour.push_back(match ? scene.named_colour : other);
   }
   const int64_t inner = config.frames - 2;
@@ -118,6 +119,7 @@ std::string caption_of(const Scene& scene) {
 
 Clip render_clip(const SynthConfig& config, uint64_t clip_seed) {
   MVRM_CHECK(config.frames >= 3 && config.height >= 28 && config.width >= 28, "a clip of ", config.frames, " frames of ", config.height, "x", config.width);
+  MVRM_CHECK(config.colours >= 2 && config.colours <= static_cast<int64_t>(std::size(kColours)), config.colours, " colours");
   const Scene scene = draw_scene(config, clip_seed);
   Clip clip{.id = {}, .prompt = caption_of(scene),
             .level_K = {scene.quality + 1, scene.consistency + 1, scene.motion + 1, scene.alignment + 1, scene.facts + 1}, .frames = {}};

@@ -56,7 +56,7 @@ TEST(RunConfig, ResolvedTreeReadsBackToItself) {
 }
 
 TEST(RunConfig, ShippedConfigurationsAreRead) {
-  for (const char* name : {"baseline.yaml", "ddp.yaml", "ddr.yaml", "demo/pretrain_two_frames.yaml", "demo/pretrain_all_frames.yaml"}) {
+  for (const char* name : {"baseline.yaml", "ddp.yaml", "ddr.yaml", "demo/pretrain_two_frames.yaml", "demo/pretrain_all_frames.yaml", "demo/pretrain_two_colours.yaml"}) {
     EXPECT_NO_THROW(load_run_config({std::filesystem::path(MVRM_SOURCE_DIR) / "configs" / name}, {})) << name;
   }
 }

@@ -19,6 +19,7 @@ struct SynthConfig {
   refine::NoiseKind noise_kind = refine::NoiseKind::uniform_other;
   uint64_t seed = 42;
   std::vector<std::string> vary;    // dimensions whose level is drawn; the others are at 4. Empty: all five
+  int64_t colours = 2;              // 2 or 3 that a prompt can name and a square can have
   int64_t frames = 8, height = 56, width = 56;
 };
 
