@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.h"
 
-#include <iostream>
 #include <mvrm/core/error.h>
 #include <mvrm/run/data_run.h>
 #include <mvrm/run/process.h>
+#include <iostream>
 
 namespace mvrm::app {
 
 namespace {
 
 int data_check(const Arguments& arguments) {
-  CLI::App app("Looks at a whole data file before anything is trained on it: rows, labels, ids, and every clip and frame decoded. "
-               "Prints what the data consist of and every problem with its row; exit status 3 when there is one.");
+  CLI::App app(
+      "Looks at a whole data file before anything is trained on it: rows, labels, ids, and every clip and frame decoded. "
+      "Prints what the data consist of and every problem with its row; exit status 3 when there is one.");
   std::filesystem::path file;
   std::string workers = "auto";
   bool no_media = false, require_labels = false, json = false;
@@ -38,9 +39,10 @@ int data_check(const Arguments& arguments) {
 }
 
 int data_convert(const Arguments& arguments) {
-  CLI::App app("Rewrites data files into another layout, without loss of what the layout can hold; says what it can't.\n"
-               "  mvrm              rows of docs/files.md\n  videofeedback     VideoFeedback's columns\n"
-               "  videoscore-train  VideoScore's training file\n  jsonl, json       the rows as they are, e.g. out of Parquet");
+  CLI::App app(
+      "Rewrites data files into another layout, without loss of what the layout can hold; says what it can't.\n"
+      "  mvrm              rows of docs/files.md\n  videofeedback     VideoFeedback's columns\n"
+      "  videoscore-train  VideoScore's training file\n  jsonl, json       the rows as they are, e.g. out of Parquet");
   std::vector<std::filesystem::path> files;
   std::filesystem::path out;
   std::string layout;

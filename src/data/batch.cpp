@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // B samples, L tokens, R real images, K dimensions.
 #include <ATen/ATen.h>
-#include <algorithm>
-#include <limits>
 #include <mvrm/core/error.h>
 #include <mvrm/data/batch.h>
+#include <algorithm>
+#include <limits>
 
 namespace mvrm::data {
 
@@ -45,8 +45,10 @@ void set_pixels(Batch& batch, const std::vector<std::shared_ptr<const Example>>&
     batch.pixels_RCHW.slice(0, row, row + n).slice(2, 0, h).slice(3, 0, w).copy_(preprocess::normalise(pixels, config));
     if (padded) {
       at::Tensor mask = batch.pixel_mask_RHW.slice(0, row, row + n).slice(1, 0, h).slice(2, 0, w);
-      if (pixels.mask_NHW.defined()) mask.copy_(pixels.mask_NHW);
-      else mask.fill_(true);
+      if (pixels.mask_NHW.defined())
+        mask.copy_(pixels.mask_NHW);
+      else
+        mask.fill_(true);
     }
     row += n;
   }
@@ -65,7 +67,8 @@ Batch collate(const std::vector<std::shared_ptr<const Example>>& examples, const
   }
   set_tokens(batch, examples, pad_id);
   set_pixels(batch, examples, image_config);
-  batch.label_BK = at::full({static_cast<int64_t>(examples.size()), static_cast<int64_t>(dimensions)}, std::numeric_limits<float>::quiet_NaN(), at::kFloat);
+  batch.label_BK = at::full({static_cast<int64_t>(examples.size()), static_cast<int64_t>(dimensions)},
+                            std::numeric_limits<float>::quiet_NaN(), at::kFloat);
   for (size_t b = 0; b < examples.size(); ++b) {
     const auto& label_K = examples[b]->label_K;
     std::copy(label_K.begin(), label_K.end(), batch.label_BK.mutable_data_ptr<float>() + b * dimensions);
@@ -77,7 +80,8 @@ void set_padded_images(Batch& batch, const at::Tensor& pixels_BNCHW, const at::T
   const at::Tensor pixels = pixels_BNCHW.flatten(0, 1);
   const at::Tensor real_index = pixels.flatten(1).ne(0).any(1).nonzero().squeeze(1);
   batch.pixels_RCHW = real_index.numel() > 0 ? pixels.index_select(0, real_index) : at::Tensor();
-  batch.pixel_mask_RHW = real_index.numel() > 0 && mask_BNHW.defined() ? mask_BNHW.flatten(0, 1).index_select(0, real_index).gt(0) : at::Tensor();
+  batch.pixel_mask_RHW =
+      real_index.numel() > 0 && mask_BNHW.defined() ? mask_BNHW.flatten(0, 1).index_select(0, real_index).gt(0) : at::Tensor();
 }
 
 }  // namespace mvrm::data

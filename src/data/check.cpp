@@ -91,8 +91,10 @@ void count_labels(const std::vector<Sample>& samples, CheckReport& report) {
   report.unlabelled_K.resize(dimensions);
   for (const Sample& sample : samples) {
     for (size_t k = 0; k < dimensions; ++k) {
-      if (std::isnan(sample.label_K[k])) ++report.unlabelled_K[k];
-      else ++report.label_counts_K[k][sample.label_K[k]];
+      if (std::isnan(sample.label_K[k]))
+        ++report.unlabelled_K[k];
+      else
+        ++report.label_counts_K[k][sample.label_K[k]];
     }
     ++(sample.video.empty() ? report.frame_lists : report.clips);
     report.preferences += sample.preferences.empty() ? 0 : 1;
@@ -115,7 +117,8 @@ void check_pairs(const std::vector<Sample>& samples, CheckReport& report) {
   for (const Sample& sample : samples) {
     const auto other = other_side(sample.id);
     if (sample.preferences.empty() || !other || ids.contains(*other)) continue;
-    report.problems.push_back({.line = sample.line, .id = sample.id, .cause = "has a preference but no other side: there is no '" + *other + "'"});
+    report.problems.push_back(
+        {.line = sample.line, .id = sample.id, .cause = "has a preference but no other side: there is no '" + *other + "'"});
   }
 }
 
@@ -128,7 +131,7 @@ int64_t CheckReport::bad_rows() const {
 }
 
 std::string words_of(const CheckReport& report, const Problem& problem) {
-  return problem.line == 0 ? problem.cause : words_of(report.path, problem);   // the cause of a whole file names it
+  return problem.line == 0 ? problem.cause : words_of(report.path, problem);  // the cause of a whole file names it
 }
 
 CheckReport check_data(const fs::path& path, const CheckOptions& options, const core::Context& context) {

@@ -17,11 +17,14 @@ namespace {
 
 struct Layout {
   const char* name;
-  std::optional<Json> (*write)(const Written&, Losses&);   // nullptr: the row as it is
-  const char* extension;                                   // nullptr: .json or .jsonl
+  std::optional<Json> (*write)(const Written&, Losses&);  // nullptr: the row as it is
+  const char* extension;                                  // nullptr: .json or .jsonl
 };
-constexpr Layout kLayouts[] = {{"mvrm", as_mvrm, nullptr}, {"videofeedback", as_videofeedback, nullptr}, {"videoscore-train", as_videoscore_train, nullptr},
-                               {"jsonl", nullptr, ".jsonl"}, {"json", nullptr, ".json"}};
+constexpr Layout kLayouts[] = {{"mvrm", as_mvrm, nullptr},
+                               {"videofeedback", as_videofeedback, nullptr},
+                               {"videoscore-train", as_videoscore_train, nullptr},
+                               {"jsonl", nullptr, ".jsonl"},
+                               {"json", nullptr, ".json"}};
 
 const Layout& layout_of(const std::string& name, const fs::path& out) {
   const std::string extension = out.extension().string();
@@ -30,7 +33,8 @@ const Layout& layout_of(const std::string& name, const fs::path& out) {
     known += (known.empty() ? "" : ", ") + std::string(layout.name);
     if (name != layout.name) continue;
     if (layout.extension != nullptr ? extension != layout.extension : extension != ".json" && extension != ".jsonl") {
-      throw core::ConfigError(out.string() + ": layout '" + name + "' is written to a file named " + (layout.extension != nullptr ? layout.extension : ".json or .jsonl"));
+      throw core::ConfigError(out.string() + ": layout '" + name + "' is written to a file named " +
+                              (layout.extension != nullptr ? layout.extension : ".json or .jsonl"));
     }
     return layout;
   }
@@ -81,7 +85,8 @@ class Converter {
     for (size_t n = 0; n < from.size(); ++n) {
       const Sample& sample = manifest.samples[n];
       const std::optional<RowLabels> labels = labels_of(from[n].object);
-      Written written{.row = from[n], .sample = sample, .labels = labels, .video = sample.video.empty() ? "" : rebase_(sample.video), .images = {}};
+      Written written{
+          .row = from[n], .sample = sample, .labels = labels, .video = sample.video.empty() ? "" : rebase_(sample.video), .images = {}};
       for (const fs::path& image : sample.images) written.images.push_back(rebase_(image));
       ++report.rows_read;
       if (auto row = layout_.write(written, report.losses)) rows.push_back(std::move(*row));
@@ -106,7 +111,7 @@ class Converter {
       return;
     }
     if (!sample.video.empty()) {
-      if (!row.contains("video") && !row.contains("images")) row.erase("video link");   // it was the clip
+      if (!row.contains("video") && !row.contains("images")) row.erase("video link");  // it was the clip
       for (const char* key : {"images", "image"}) row.erase(key);
       row["video"] = rebase_(sample.video);
       return;

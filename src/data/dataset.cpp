@@ -30,7 +30,7 @@ struct Dataset::State {
   std::set<int64_t> reported;  // bad samples that get() was asked for
   std::deque<int64_t> queue;   // still to read ahead, in order; one that isn't in `queued` any more is skipped
   std::set<int64_t> queued;
-  std::set<int64_t> wanted;    // all of the latest prefetch()
+  std::set<int64_t> wanted;  // all of the latest prefetch()
   int64_t reading_ahead = 0;
   bool closing = false;
   std::vector<std::thread> workers;
@@ -74,8 +74,10 @@ struct Dataset::State {
       try {
         const ExamplePtr example = decode(index, lock);
         // Nobody takes what a newer list doesn't name: put ahead, it would fill the budget for good.
-        if (example && wanted.contains(index)) cache.put_ahead(index, example);
-        else if (example) cache.keep(index, example);
+        if (example && wanted.contains(index))
+          cache.put_ahead(index, example);
+        else if (example)
+          cache.keep(index, example);
       } catch (const std::exception&) {
         // get() meets the same error again and its caller hears of it.
       }

@@ -11,7 +11,8 @@ namespace mvrm::data {
 int64_t bytes_of(const Example& example) {
   const auto bytes = [](const at::Tensor& tensor) { return tensor.defined() ? static_cast<int64_t>(tensor.nbytes()) : 0; };
   const auto ids = static_cast<int64_t>(example.input_ids.size() * sizeof(int64_t));
-  return bytes(example.pixels.levels_NCHW) + bytes(example.pixels.mask_NHW) + ids + static_cast<int64_t>(sizeof(Example) + example.id.size());
+  return bytes(example.pixels.levels_NCHW) + bytes(example.pixels.mask_NHW) + ids +
+         static_cast<int64_t>(sizeof(Example) + example.id.size());
 }
 
 ExamplePtr ExampleCache::take(int64_t index) {

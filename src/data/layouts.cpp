@@ -12,9 +12,22 @@ namespace mvrm::data {
 namespace {
 
 // Keys that the writers below write themselves, in one form or another.
-const std::set<std::string> kOwnKeys = {"id", "video", "images", "image", "prompt", "text prompt", "video link", "labels", "score_list",
-                                        "preference", "conversations", "visual quality", "temporal consistency", "dynamic degree",
-                                        "text-to-video alignment", "factual consistency"};
+const std::set<std::string> kOwnKeys = {"id",
+                                        "video",
+                                        "images",
+                                        "image",
+                                        "prompt",
+                                        "text prompt",
+                                        "video link",
+                                        "labels",
+                                        "score_list",
+                                        "preference",
+                                        "conversations",
+                                        "visual quality",
+                                        "temporal consistency",
+                                        "dynamic degree",
+                                        "text-to-video alignment",
+                                        "factual consistency"};
 
 // The caption inside a complete prompt, as VideoScore's scripts find it (spec/videoscore.md 3.8).
 std::string caption_in(const std::string& prompt) {
@@ -50,8 +63,10 @@ void count_lost_keys(const Written& from, const std::set<std::string>& lost, Los
 }
 
 void put_media(const Written& from, Json& to) {
-  if (!from.video.empty()) to["video"] = from.video;
-  else to["images"] = from.images;
+  if (!from.video.empty())
+    to["video"] = from.video;
+  else
+    to["images"] = from.images;
 }
 
 // Under "prompt" where reading it back gives the same, else as a conversation.
@@ -60,7 +75,8 @@ void put_prompt(const Written& from, Json& to) {
   const std::string caption = sample.prompt_is_complete && has_text(from.row.object, "text prompt") ? caption_of(from) : "";
   if (!sample.prompt_is_complete || (!caption.empty() && sample.prompt == text::fill(text::videoscore_template(), caption))) {
     to["prompt"] = sample.prompt_is_complete ? caption : sample.prompt;
-  } else if (sample.prompt.find("<image>") != std::string::npos || sample.prompt.find("all the frames of video are as follows") != std::string::npos) {
+  } else if (sample.prompt.find("<image>") != std::string::npos ||
+             sample.prompt.find("all the frames of video are as follows") != std::string::npos) {
     to["prompt"] = sample.prompt;
     if (!caption.empty()) to["text prompt"] = caption;
   } else {
@@ -87,23 +103,28 @@ std::optional<Json> as_mvrm(const Written& from, Losses&) {
 std::optional<Json> as_videofeedback(const Written& from, Losses& losses) {
   const Json& row = from.row.object;
   Json to{{"id", from.sample.id}, {"images", from.images}, {"text prompt", caption_of(from)}};
-  if (!from.video.empty()) to["video link"] = from.video;
-  else if (row.contains("video link")) to["video link"] = row["video link"];
+  if (!from.video.empty())
+    to["video link"] = from.video;
+  else if (row.contains("video link"))
+    to["video link"] = row["video link"];
   if (caption_of(from).empty() && from.sample.prompt_is_complete) ++losses["a caption apart from the instructions (none can be told)"];
   std::string answer;
   const bool columns = from.labels && !from.labels->any_scale;
   for (const auto& name : videofeedback_dimensions()) {
     const Json value = columns && from.labels->values.contains(name) ? from.labels->values[name] : Json();
     to[name] = is_whole(value) ? Json(static_cast<int64_t>(value.get<double>())) : Json();
-    if (is_whole(value)) answer += (answer.empty() ? "" : "\n") + name + ": " + to[name].dump();
-    else if (!value.is_null()) ++losses["labels that are not whole numbers"];
+    if (is_whole(value))
+      answer += (answer.empty() ? "" : "\n") + name + ": " + to[name].dump();
+    else if (!value.is_null())
+      ++losses["labels that are not whole numbers"];
   }
   if (columns) {
     for (const auto& [name, value] : from.labels->values.items()) {
       if (!is_videofeedback_dimension(name) && !value.is_null()) ++losses["labels of '" + excerpt(name, 80) + "'"];
     }
   }
-  to["conversations"] = Json::array({Json{{"from", "human"}, {"value", complete_prompt_of(from)}}, Json{{"from", "gpt"}, {"value", answer}}});
+  to["conversations"] =
+      Json::array({Json{{"from", "human"}, {"value", complete_prompt_of(from)}}, Json{{"from", "gpt"}, {"value", answer}}});
   for (const char* key : {"score_list", "preference"}) {
     if (row.contains(key)) to[key] = row[key];
   }
@@ -118,7 +139,8 @@ std::optional<Json> as_videoscore_train(const Written& from, Losses& losses) {
   }
   Json labels = Json::object();
   for (const auto& name : videofeedback_dimensions()) {
-    if (from.labels && from.labels->values.contains(name) && from.labels->values[name].is_number()) labels[name] = from.labels->values[name].get<double>();
+    if (from.labels && from.labels->values.contains(name) && from.labels->values[name].is_number())
+      labels[name] = from.labels->values[name].get<double>();
   }
   if (labels.size() != videofeedback_dimensions().size()) {
     ++losses["rows without all of the five labels (VideoScore's loader goes out of step there)"];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a sample is written in each layout. A row that can't be held at all becomes nothing.
 #pragma once
-#include <map>
 #include <mvrm/data/manifest.h>
+#include <map>
 #include <optional>
 
 #include "manifest_rows.h"

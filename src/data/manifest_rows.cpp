@@ -116,7 +116,8 @@ std::vector<Row> read_lines(const fs::path& path, std::string_view text, const O
 // Cuts the text of one array at the commas of its first level and parses each element.
 class ArrayReader {
  public:
-  ArrayReader(const fs::path& path, std::string_view text, const OnProblem& on_problem) : path_(path), text_(text), on_problem_(on_problem) {}
+  ArrayReader(const fs::path& path, std::string_view text, const OnProblem& on_problem)
+      : path_(path), text_(text), on_problem_(on_problem) {}
 
   std::vector<Row> read() {
     skip_blank();

@@ -20,7 +20,7 @@ struct Row {
 };
 struct RowFile {
   std::vector<Row> rows;
-  std::string hash;   // SHA-256 of the file
+  std::string hash;  // SHA-256 of the file
 };
 
 // By extension: `.json` one array; `.jsonl` (or .ndjson) a row a line; `.parquet`. Throws DataError when there is no such file, when it

@@ -56,7 +56,8 @@ std::vector<fs::path> pictures_in(const fs::path& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
     std::string extension = entry.path().extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     if (extension == ".jpg" || extension == ".jpeg" || extension == ".png") pictures.push_back(folder / entry.path().filename());
   }
   std::sort(pictures.begin(), pictures.end());

@@ -31,15 +31,18 @@ std::vector<Row> split_pair(const std::filesystem::path& path, const Row& row, i
   }
   if (left < 0) fail("unknown vote " + excerpt(vote.dump(-1, ' ', false, Json::error_handler_t::replace), 40) + "; known: " + known);
   if (row.object.contains("idx")) {
-    if (!row.object["idx"].is_number_unsigned() || row.object["idx"].get<uint64_t>() > 999'999'999) fail("'idx' is not a number from 0 to 999999999");
+    if (!row.object["idx"].is_number_unsigned() || row.object["idx"].get<uint64_t>() > 999'999'999)
+      fail("'idx' is not a number from 0 to 999999999");
     index = row.object["idx"].get<int64_t>();
   }
   char number[24];
   std::snprintf(number, sizeof number, "%04lld", static_cast<long long>(index));
   std::vector<Row> sides;
   for (const bool is_left : {true, false}) {
-    Json side{{"id", std::string(number) + (is_left ? "_left" : "_right")}, {"video", row.object[is_left ? "left_video" : "right_video"]},
-              {"prompt", row.object["prompt"]}, {"preference", is_left ? left : 1 - left}};
+    Json side{{"id", std::string(number) + (is_left ? "_left" : "_right")},
+              {"video", row.object[is_left ? "left_video" : "right_video"]},
+              {"prompt", row.object["prompt"]},
+              {"preference", is_left ? left : 1 - left}};
     sides.push_back({.object = std::move(side), .line = row.line});
   }
   return sides;

@@ -22,20 +22,37 @@ constexpr int64_t kMaxPoolBytes = int64_t{1} << 29;
 // What rows may take in memory: honest text grows twenty- to fiftyfold out of compression and dictionaries, a bomb a millionfold.
 constexpr int64_t kMinRowsBytes = int64_t{1} << 28, kGrowth = 100;
 constexpr int64_t kMaxRows = 10'000'000;
-constexpr int64_t kRowsAtATime = 64;   // of wide rows more would not fit the pool
-constexpr int64_t kBytesOfRow = 256, kBytesOfCell = 64;   // what a row and a cell cost beside their text
+constexpr int64_t kRowsAtATime = 64;                     // of wide rows more would not fit the pool
+constexpr int64_t kBytesOfRow = 256, kBytesOfCell = 64;  // what a row and a cell cost beside their text
 constexpr int kMaxTypeDepth = 16;
 
 // Columns that mean something to a data file; others are carried along where they can be.
-const std::set<std::string> kMeaningful = {"id",         "images",         "image",          "video",          "prompt",
-                                           "text prompt", "video link",    "labels",         "score_list",     "preference",
-                                           "conversations", "left_video",  "right_video",    "vote_type",      "idx",
-                                           "visual quality", "temporal consistency", "dynamic degree", "text-to-video alignment", "factual consistency"};
+const std::set<std::string> kMeaningful = {"id",
+                                           "images",
+                                           "image",
+                                           "video",
+                                           "prompt",
+                                           "text prompt",
+                                           "video link",
+                                           "labels",
+                                           "score_list",
+                                           "preference",
+                                           "conversations",
+                                           "left_video",
+                                           "right_video",
+                                           "vote_type",
+                                           "idx",
+                                           "visual quality",
+                                           "temporal consistency",
+                                           "dynamic degree",
+                                           "text-to-video alignment",
+                                           "factual consistency"};
 
 [[noreturn]] void fail(const fs::path& path, const std::string& why) { throw core::DataError(path.string() + ": " + why); }
 
 std::string words_of(const arrow::Status& status) {
-  if (status.IsOutOfMemory()) return "needs more than " + std::to_string(kMaxPoolBytes >> 20) + " MiB to decode " + std::to_string(kRowsAtATime) + " rows";
+  if (status.IsOutOfMemory())
+    return "needs more than " + std::to_string(kMaxPoolBytes >> 20) + " MiB to decode " + std::to_string(kRowsAtATime) + " rows";
   return "is not Parquet that can be read: " + excerpt(status.message(), 200);
 }
 void check(const fs::path& path, const arrow::Status& status) {
@@ -50,16 +67,31 @@ Value check(const fs::path& path, arrow::Result<Value> result) {
 bool has_json(const arrow::DataType& type, int depth = 0) {
   if (depth > kMaxTypeDepth) return false;
   switch (type.id()) {
-    case arrow::Type::NA: case arrow::Type::BOOL: case arrow::Type::INT8: case arrow::Type::INT16: case arrow::Type::INT32: case arrow::Type::INT64:
-    case arrow::Type::UINT8: case arrow::Type::UINT16: case arrow::Type::UINT32: case arrow::Type::UINT64: case arrow::Type::FLOAT:
-    case arrow::Type::DOUBLE: case arrow::Type::STRING: case arrow::Type::LARGE_STRING:
+    case arrow::Type::NA:
+    case arrow::Type::BOOL:
+    case arrow::Type::INT8:
+    case arrow::Type::INT16:
+    case arrow::Type::INT32:
+    case arrow::Type::INT64:
+    case arrow::Type::UINT8:
+    case arrow::Type::UINT16:
+    case arrow::Type::UINT32:
+    case arrow::Type::UINT64:
+    case arrow::Type::FLOAT:
+    case arrow::Type::DOUBLE:
+    case arrow::Type::STRING:
+    case arrow::Type::LARGE_STRING:
       return true;
-    case arrow::Type::LIST: case arrow::Type::LARGE_LIST: case arrow::Type::FIXED_SIZE_LIST: case arrow::Type::STRUCT:
+    case arrow::Type::LIST:
+    case arrow::Type::LARGE_LIST:
+    case arrow::Type::FIXED_SIZE_LIST:
+    case arrow::Type::STRUCT:
       for (const auto& field : type.fields()) {
         if (!has_json(*field->type(), depth + 1)) return false;
       }
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -71,24 +103,42 @@ class CellReader {
     bytes_ += kBytesOfCell;
     if (array.IsNull(i)) return {};
     switch (array.type_id()) {
-      case arrow::Type::BOOL: return static_cast<const arrow::BooleanArray&>(array).Value(i);
-      case arrow::Type::INT8: return number<arrow::Int8Array>(array, i);
-      case arrow::Type::INT16: return number<arrow::Int16Array>(array, i);
-      case arrow::Type::INT32: return number<arrow::Int32Array>(array, i);
-      case arrow::Type::INT64: return number<arrow::Int64Array>(array, i);
-      case arrow::Type::UINT8: return number<arrow::UInt8Array>(array, i);
-      case arrow::Type::UINT16: return number<arrow::UInt16Array>(array, i);
-      case arrow::Type::UINT32: return number<arrow::UInt32Array>(array, i);
-      case arrow::Type::UINT64: return number<arrow::UInt64Array>(array, i);
-      case arrow::Type::FLOAT: return static_cast<double>(static_cast<const arrow::FloatArray&>(array).Value(i));
-      case arrow::Type::DOUBLE: return number<arrow::DoubleArray>(array, i);
-      case arrow::Type::STRING: return text(static_cast<const arrow::StringArray&>(array).GetView(i));
-      case arrow::Type::LARGE_STRING: return text(static_cast<const arrow::LargeStringArray&>(array).GetView(i));
-      case arrow::Type::LIST: return list<arrow::ListArray>(array, i);
-      case arrow::Type::LARGE_LIST: return list<arrow::LargeListArray>(array, i);
-      case arrow::Type::FIXED_SIZE_LIST: return list<arrow::FixedSizeListArray>(array, i);
-      case arrow::Type::STRUCT: return object(static_cast<const arrow::StructArray&>(array), i);
-      default: return {};   // has_json() let nothing else through
+      case arrow::Type::BOOL:
+        return static_cast<const arrow::BooleanArray&>(array).Value(i);
+      case arrow::Type::INT8:
+        return number<arrow::Int8Array>(array, i);
+      case arrow::Type::INT16:
+        return number<arrow::Int16Array>(array, i);
+      case arrow::Type::INT32:
+        return number<arrow::Int32Array>(array, i);
+      case arrow::Type::INT64:
+        return number<arrow::Int64Array>(array, i);
+      case arrow::Type::UINT8:
+        return number<arrow::UInt8Array>(array, i);
+      case arrow::Type::UINT16:
+        return number<arrow::UInt16Array>(array, i);
+      case arrow::Type::UINT32:
+        return number<arrow::UInt32Array>(array, i);
+      case arrow::Type::UINT64:
+        return number<arrow::UInt64Array>(array, i);
+      case arrow::Type::FLOAT:
+        return static_cast<double>(static_cast<const arrow::FloatArray&>(array).Value(i));
+      case arrow::Type::DOUBLE:
+        return number<arrow::DoubleArray>(array, i);
+      case arrow::Type::STRING:
+        return text(static_cast<const arrow::StringArray&>(array).GetView(i));
+      case arrow::Type::LARGE_STRING:
+        return text(static_cast<const arrow::LargeStringArray&>(array).GetView(i));
+      case arrow::Type::LIST:
+        return list<arrow::ListArray>(array, i);
+      case arrow::Type::LARGE_LIST:
+        return list<arrow::LargeListArray>(array, i);
+      case arrow::Type::FIXED_SIZE_LIST:
+        return list<arrow::FixedSizeListArray>(array, i);
+      case arrow::Type::STRUCT:
+        return object(static_cast<const arrow::StructArray&>(array), i);
+      default:
+        return {};  // has_json() let nothing else through
     }
   }
   bool is_over() const { return bytes_ > budget_; }
@@ -96,7 +146,9 @@ class CellReader {
 
  private:
   template <class Array>
-  static Json number(const arrow::Array& array, int64_t i) { return static_cast<const Array&>(array).Value(i); }
+  static Json number(const arrow::Array& array, int64_t i) {
+    return static_cast<const Array&>(array).Value(i);
+  }
   Json text(std::string_view value) {
     if (!arrow::util::ValidateUTF8(value)) throw std::invalid_argument("holds text that is not UTF-8");
     bytes_ += static_cast<int64_t>(value.size());
@@ -107,7 +159,7 @@ class CellReader {
     const auto& lists = static_cast<const Array&>(array);
     Json result = Json::array();
     for (int64_t at = 0; at < static_cast<int64_t>(lists.value_length(i)); ++at) {
-      if (is_over()) break;   // the caller sees it
+      if (is_over()) break;  // the caller sees it
       result.push_back(read(*lists.values(), lists.value_offset(i) + at));
     }
     return result;
@@ -192,11 +244,13 @@ std::vector<Row> read_all(const fs::path& path, const OnProblem& on_problem) {
         rows.push_back(std::move(row));
       });
       if (cells.is_over()) {
-        fail(path, "its first " + std::to_string(line) + " rows take more than " + std::to_string(budget >> 20) + " MiB: far more than the file holds");
+        fail(path, "its first " + std::to_string(line) + " rows take more than " + std::to_string(budget >> 20) +
+                       " MiB: far more than the file holds");
       }
     }
   }
-  if (line != metadata->num_rows()) fail(path, "claims " + std::to_string(metadata->num_rows()) + " rows and holds " + std::to_string(line));
+  if (line != metadata->num_rows())
+    fail(path, "claims " + std::to_string(metadata->num_rows()) + " rows and holds " + std::to_string(line));
   return rows;
 }
 
@@ -209,7 +263,7 @@ std::vector<Row> read_parquet_rows(const fs::path& path, const OnProblem& on_pro
     return read_all(path, on_problem);
   } catch (const core::Error&) {
     throw;
-  } catch (const std::exception& error) {   // parquet::ParquetException, std::bad_alloc
+  } catch (const std::exception& error) {  // parquet::ParquetException, std::bad_alloc
     fail(path, std::string("is not Parquet that can be read: ") + excerpt(error.what(), 200));
   }
 }

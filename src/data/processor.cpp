@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // One sample from its files to what the model reads (spec/idefics2.md 7, spec/videoscore.md 2).
 #include <ATen/ATen.h>
-#include <algorithm>
 #include <mvrm/core/error.h>
 #include <mvrm/data/dataset.h>
+#include <algorithm>
 
 namespace mvrm::data {
 
 Processor load_processor(const std::filesystem::path& model_dir, const video::SampleRule& rule) {
-  return {.tokenizer = text::Tokenizer::load(model_dir), .text_config = text::load_processor_config(model_dir),
-          .prompt_template = text::load_prompt_template(model_dir), .image_config = preprocess::load_image_transform(model_dir),
+  return {.tokenizer = text::Tokenizer::load(model_dir),
+          .text_config = text::load_processor_config(model_dir),
+          .prompt_template = text::load_prompt_template(model_dir),
+          .image_config = preprocess::load_image_transform(model_dir),
           .sample_rule = rule};
 }
 
@@ -18,19 +20,24 @@ namespace {
 Example process(const Sample& sample, const Processor& processor) {
   video::Frames frames = sample.video.empty() ? video::read_pictures(sample.images, processor.sample_rule)
                                               : video::read_video(sample.video, processor.sample_rule);
-  Example example{.id = sample.id, .input_ids = {}, .pixels = preprocess::transform(frames, processor.image_config),
-                  .frame_indices = std::move(frames.indices), .label_K = sample.label_K};
+  Example example{.id = sample.id,
+                  .input_ids = {},
+                  .pixels = preprocess::transform(frames, processor.image_config),
+                  .frame_indices = std::move(frames.indices),
+                  .label_K = sample.label_K};
   const std::string prompt = sample.prompt_is_complete ? sample.prompt : text::fill(processor.prompt_template, sample.prompt);
   const auto count = static_cast<int64_t>(frames.frames.size());
   example.input_ids = processor.tokenizer.encode(text::expand_images(text::add_image_placeholders(prompt, count), processor.text_config));
-  if (static_cast<int64_t>(example.input_ids.size()) > processor.max_tokens) example.input_ids.resize(static_cast<size_t>(processor.max_tokens));
+  if (static_cast<int64_t>(example.input_ids.size()) > processor.max_tokens)
+    example.input_ids.resize(static_cast<size_t>(processor.max_tokens));
   // Counted after truncation: image tokens that were cut off would shift every later image feature.
   const int64_t image_id = processor.tokenizer.id_of("<image>");
   const int64_t marks = std::count(example.input_ids.begin(), example.input_ids.end(), image_id);
   const int64_t wanted = example.pixels.count() * processor.text_config.image_seq_len;
   if (marks != wanted) {
     throw core::DataError("the prompt holds " + std::to_string(marks) + " image tokens for " + std::to_string(wanted) +
-                          " image features: it is cut at " + std::to_string(processor.max_tokens) + " tokens; use fewer frames or a shorter prompt");
+                          " image features: it is cut at " + std::to_string(processor.max_tokens) +
+                          " tokens; use fewer frames or a shorter prompt");
   }
   return example;
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // A DataError that knows its row: "file:line: sample 'id': cause".
 #pragma once
-#include <filesystem>
 #include <mvrm/core/error.h>
 #include <mvrm/data/manifest.h>
+#include <filesystem>
 #include <string>
 
 namespace mvrm::data {
 
 inline std::string words_of(const std::filesystem::path& path, const Problem& problem) {
-  return path.string() + ":" + std::to_string(problem.line) + ": " + (problem.id.empty() ? "" : "sample '" + problem.id + "': ") + problem.cause;
+  return path.string() + ":" + std::to_string(problem.line) + ": " + (problem.id.empty() ? "" : "sample '" + problem.id + "': ") +
+         problem.cause;
 }
 
 class RowError : public core::DataError {

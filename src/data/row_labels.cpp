@@ -19,7 +19,7 @@ std::optional<RowLabels> from_columns(const Json& row) {
     labels.values[name] = row[name];
     any = any || !row[name].is_null();
   }
-  if (!any) return std::nullopt;   // empty columns beside a score_list or an answer
+  if (!any) return std::nullopt;  // empty columns beside a score_list or an answer
   return labels;
 }
 

@@ -171,7 +171,7 @@ void RowReader::read_preferences(Sample& sample) const {
     }
     sample.preferences.push_back({.over = over, .value = number});
   };
-  if (!found.is_object()) return add("", found, true);   // only the order of both sides' numbers is ever used
+  if (!found.is_object()) return add("", found, true);  // only the order of both sides' numbers is ever used
   for (const auto& [model, value] : found.items()) add(model, value, false);
 }
 
@@ -207,9 +207,10 @@ float RowReader::label(const Json& value, const std::string& dimension, const Ro
     fail("label of '" + dimension + "' is not a number: " + written);
   }
   const auto number = value.get<double>();
-  if (!std::isfinite(number)) fail("label of '" + dimension + "' is not finite");   // NaN of a Parquet file; JSON has none
+  if (!std::isfinite(number)) fail("label of '" + dimension + "' is not finite");  // NaN of a Parquet file; JSON has none
   if (!labels.any_scale && (number < options.label_low || number > options.label_high)) {
-    fail("label of '" + dimension + "' is " + value.dump() + ", outside " + Json(options.label_low).dump() + ".." + Json(options.label_high).dump());
+    fail("label of '" + dimension + "' is " + value.dump() + ", outside " + Json(options.label_low).dump() + ".." +
+         Json(options.label_high).dump());
   }
   return static_cast<float>(number);
 }

@@ -6,10 +6,10 @@
 #include "limits.h"
 #include "regular_file.h"
 
-#include <algorithm>
-#include <chrono>
-#include <functional>
 #include <unistd.h>
+#include <algorithm>
+#include <ctime>
+#include <functional>
 #include <vector>
 
 namespace mvrm::video {
@@ -21,16 +21,24 @@ namespace {
 constexpr const char* kFormats = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts";
 // Decoders by libav's names: what clips come in, and nothing that only an attacker would send.
 constexpr const char* kCodecs =
-    "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,libvpx,libvpx-vp9,mpeg4,mpeg1video,mpeg2video,msmpeg4v2,msmpeg4,mjpeg,png,gif,ffv1,prores,rawvideo";
+    "h264,hevc,av1,libdav1d,libaom-av1,vp8,vp9,libvpx,libvpx-vp9,mpeg4,mpeg1video,mpeg2video,msmpeg4v2,msmpeg4,mjpeg,png,gif,ffv1,prores,"
+    "rawvideo";
 constexpr int64_t kMaxScannedFrames = 20000;
 constexpr int kIoBufferBytes = 1 << 16;
-constexpr std::chrono::seconds kDeadline{30};  // of one file
+constexpr double kMaxSeconds = 30;  // of one file
 
-// What libav reads from: the open file, and the time it may take.
+// Of this thread, not of the wall: a busy machine must not turn a good clip into a bad one.
+double busy_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// What libav reads from: the open file, and the time that decoding may take.
 struct Source {
   const RegularFile* file = nullptr;
-  std::chrono::steady_clock::time_point end = std::chrono::steady_clock::now() + kDeadline;
-  bool late() const { return std::chrono::steady_clock::now() > end; }
+  double start = busy_seconds();
+  bool late() const { return busy_seconds() - start > kMaxSeconds; }
 };
 
 int read_bytes(void* opaque, uint8_t* buffer, int size) {
@@ -75,7 +83,8 @@ class Decoder {
     const AVCodec* codec = nullptr;
     stream_ = av_find_best_stream(format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
     if (stream_ < 0 || codec == nullptr) throw core::DataError(path_.string() + ": has no video stream that can be decoded");
-    if (!is_listed(codec->name, kCodecs)) throw core::DataError(path_.string() + ": is coded as " + codec->name + ", which is not read; known: " + kCodecs);
+    if (!is_listed(codec->name, kCodecs))
+      throw core::DataError(path_.string() + ": is coded as " + codec->name + ", which is not read; known: " + kCodecs);
     open_codec(codec);
   }
 
@@ -85,7 +94,8 @@ class Decoder {
     const int listed = std::string(format_->iformat->name).rfind("mov", 0) == 0 ? avformat_index_get_entries_count(stream) : 0;
     if (stream->nb_frames <= 0 || listed == 0) return stream->nb_frames;
     int64_t shown = 0;
-    for (int i = 0; i < listed; ++i) shown += (avformat_index_get_entry(format_->streams[stream_], i)->flags & AVINDEX_DISCARD_FRAME) == 0 ? 1 : 0;
+    for (int i = 0; i < listed; ++i)
+      shown += (avformat_index_get_entry(format_->streams[stream_], i)->flags & AVINDEX_DISCARD_FRAME) == 0 ? 1 : 0;
     return std::min(shown, stream->nb_frames);
   }
 
@@ -96,12 +106,14 @@ class Decoder {
     int64_t count = 0;
     bool draining = false;
     while (true) {
-      if (source_.late()) throw core::DataError(path_.string() + ": takes longer than " + std::to_string(kDeadline.count()) + " s to decode");
+      if (source_.late())
+        throw core::DataError(path_.string() + ": takes more than " + std::to_string(static_cast<int>(kMaxSeconds)) + " s to decode");
       if (!draining) draining = !send_next(*packet);
       int code = 0;
       while ((code = avcodec_receive_frame(codec_.get(), frame.get())) >= 0) {
         check_picture(frame->width, frame->height, path_);
-        if (count >= kMaxScannedFrames) throw core::DataError(path_.string() + ": has more than " + std::to_string(kMaxScannedFrames) + " frames");
+        if (count >= kMaxScannedFrames)
+          throw core::DataError(path_.string() + ": has more than " + std::to_string(kMaxScannedFrames) + " frames");
         if (!use(count++, *frame)) return count;
       }
       if (code == AVERROR_EOF) return count;
@@ -121,7 +133,8 @@ class Decoder {
     std::vector<AVDictionary*> options(count, nullptr);
     for (unsigned s = 0; s < count; ++s) {
       const AVCodecParameters& header = *format_->streams[s]->codecpar;
-      if (header.codec_type == AVMEDIA_TYPE_VIDEO && (header.width != 0 || header.height != 0)) check_picture(header.width, header.height, path_);
+      if (header.codec_type == AVMEDIA_TYPE_VIDEO && (header.width != 0 || header.height != 0))
+        check_picture(header.width, header.height, path_);
     }
     for (auto& entry : options) av_dict_set_int(&entry, "max_pixels", kMaxPixels, 0);
     const int code = avformat_find_stream_info(format_.get(), options.data());
@@ -133,7 +146,7 @@ class Decoder {
     codec_.reset(avcodec_alloc_context3(codec));
     av_check(avcodec_parameters_to_context(codec_.get(), format_->streams[stream_]->codecpar), "has a broken stream header", path_);
     if (codec_->width > 0 || codec_->height > 0) check_picture(codec_->width, codec_->height, path_);
-    codec_->thread_count = 1;   // clips are decoded in parallel, not frames (spec/training.md 4.2)
+    codec_->thread_count = 1;  // clips are decoded in parallel, not frames (spec/training.md 4.2)
     codec_->max_pixels = kMaxPixels;
     av_check(avcodec_open2(codec_.get(), codec, nullptr), "needs a codec that can't be opened", path_);
   }
@@ -149,7 +162,7 @@ class Decoder {
       av_check(code, "can't be read to its end", path_);
       const bool ours = packet.stream_index == stream_;
       const int sent = ours ? avcodec_send_packet(codec_.get(), &packet) : 0;
-      const bool cut = (packet.flags & AV_PKT_FLAG_CORRUPT) != 0;   // the file ended inside it
+      const bool cut = (packet.flags & AV_PKT_FLAG_CORRUPT) != 0;  // the file ended inside it
       av_packet_unref(&packet);
       if (ours) {
         if (sent < 0 && cut) throw core::DataError(path_.string() + ": is truncated: its data ends inside a frame");
@@ -217,7 +230,8 @@ Frames read_video(const fs::path& path, const SampleRule& rule) {
   const int64_t declared = decoder.declared_frames();
   // Before the indices are drawn up: a header may declare billions of frames.
   if (declared > kMaxScannedFrames) {
-    throw core::DataError(path.string() + ": declares " + std::to_string(declared) + " frames, more than " + std::to_string(kMaxScannedFrames));
+    throw core::DataError(path.string() + ": declares " + std::to_string(declared) + " frames, more than " +
+                          std::to_string(kMaxScannedFrames));
   }
   const int64_t total = declared > 0 ? declared : count_frames(path);
   if (total == 0) throw core::DataError(path.string() + ": holds no frames");
@@ -237,14 +251,16 @@ Frames read_video(const fs::path& path, const SampleRule& rule) {
     return true;
   });
   if (decoded < total) {
-    throw core::DataError(path.string() + ": is truncated: " + std::to_string(decoded) + " of " + std::to_string(total) + " frames can be decoded");
+    throw core::DataError(path.string() + ": is truncated: " + std::to_string(decoded) + " of " + std::to_string(total) +
+                          " frames can be decoded");
   }
   return result;
 }
 
 std::string library_version() {
   const unsigned version = avcodec_version();
-  return std::to_string(AV_VERSION_MAJOR(version)) + "." + std::to_string(AV_VERSION_MINOR(version)) + "." + std::to_string(AV_VERSION_MICRO(version));
+  return std::to_string(AV_VERSION_MAJOR(version)) + "." + std::to_string(AV_VERSION_MINOR(version)) + "." +
+         std::to_string(AV_VERSION_MICRO(version));
 }
 
 }  // namespace mvrm::video

@@ -10,18 +10,20 @@
 namespace {
 
 using mvrm::data::Batch;
-using mvrm::data::Example;
 using mvrm::data::collate;
+using mvrm::data::Example;
 
 // `images` of height x width, all of one level.
-std::shared_ptr<const Example> example(const char* id, std::vector<int64_t> ids, std::array<int64_t, 3> size, int64_t level, std::vector<float> label_K) {
+std::shared_ptr<const Example> example(const char* id, std::vector<int64_t> ids, std::array<int64_t, 3> size, int64_t level,
+                                       std::vector<float> label_K) {
   auto result = std::make_shared<Example>(Example{.id = id, .input_ids = std::move(ids), .label_K = std::move(label_K)});
   if (size[0] > 0) result->pixels.levels_NCHW = at::full({size[0], 3, size[1], size[2]}, level, at::kByte);
   return result;
 }
 
 TEST(Batch, PadsIdsOnTheRightAndMasksThem) {
-  const Batch batch = collate({example("a", {1, 7, 8}, {1, 2, 2}, 0, {1, 2}), example("b", {1, 9, 9, 9, 5}, {1, 2, 2}, 0, {3, NAN})}, {}, 4);
+  const Batch batch =
+      collate({example("a", {1, 7, 8}, {1, 2, 2}, 0, {1, 2}), example("b", {1, 9, 9, 9, 5}, {1, 2, 2}, 0, {3, NAN})}, {}, 4);
   EXPECT_EQ(batch.ids, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(batch.size(), 2);
   EXPECT_TRUE(at::equal(batch.input_ids_BL, at::tensor({1, 7, 8, 4, 4, 1, 9, 9, 9, 5}, at::kLong).view({2, 5})));
@@ -38,9 +40,9 @@ TEST(Batch, PadsPicturesToTheLargestAndMasksThem) {
   EXPECT_EQ(batch.pixel_mask_RHW.sizes(), at::IntArrayRef({3, 4, 3}));
   EXPECT_EQ(batch.pixel_mask_RHW.sum().item<int64_t>(), 2 * 6 + 8);
   EXPECT_EQ(batch.pixels_RCHW[0][0][1][2].item<float>(), 1.0F);
-  EXPECT_EQ(batch.pixels_RCHW[1][2][2][0].item<float>(), 0.0F);   // below the picture
+  EXPECT_EQ(batch.pixels_RCHW[1][2][2][0].item<float>(), 0.0F);  // below the picture
   EXPECT_EQ(batch.pixels_RCHW[2][1][3][1].item<float>(), -1.0F);
-  EXPECT_EQ(batch.pixels_RCHW[2][1][3][2].item<float>(), 0.0F);   // right of it
+  EXPECT_EQ(batch.pixels_RCHW[2][1][3][2].item<float>(), 0.0F);  // right of it
 }
 
 TEST(Batch, PicturesOfOneSizeNeedNoMask) {

@@ -26,8 +26,10 @@ std::vector<std::string> lines_of(const CheckReport& report) {
 
 TEST(Check, AGoodFileHasHistogramsAndNoProblems) {
   const Scratch scratch("check1");
-  for (const char* name : {"a", "b", "c"}) mvrm::test::write_grey(scratch.path / (std::string(name) + ".png"), 8, name[0] == 'c' ? 12 : 10, 50);
-  const auto path = put(scratch.path / "a.jsonl", row("x", R"("images":["a.png","b.png"])", R"({"q":3,"m":1})") + row("y", R"("images":["c.png"])", R"({"q":3,"m":null})") +
+  for (const char* name : {"a", "b", "c"})
+    mvrm::test::write_grey(scratch.path / (std::string(name) + ".png"), 8, name[0] == 'c' ? 12 : 10, 50);
+  const auto path = put(scratch.path / "a.jsonl", row("x", R"("images":["a.png","b.png"])", R"({"q":3,"m":1})") +
+                                                      row("y", R"("images":["c.png"])", R"({"q":3,"m":null})") +
                                                       row("z", R"("images":["a.png"])", R"({"q":2.5})"));
   const CheckReport report = check_data(path, {}, {.threads = 2});
   EXPECT_TRUE(report.problems.empty());
@@ -47,17 +49,21 @@ TEST(Check, EveryProblemOfRowsAndMediaIsListedByLine) {
   mvrm::test::write_grey(scratch.path / "a.png", 8, 8, 50);
   put(scratch.path / "text.png", "not a picture");
   put(scratch.path / "short.mp4", "x");
-  const auto path = put(scratch.path / "a.jsonl", row("one", R"("images":["a.png","absent.png"])", R"({"q":3})") + row("two", R"("images":["a.png"])", R"({"q":7})") +
-                                                      row("three", R"("images":["text.png"])", R"({"q":3})") + row("four", R"("images":["a.png"])", R"({"q":1})") +
-                                                      row("five", R"("video":"short.mp4")", R"({"q":3})") + "{\n");
+  const auto path = put(scratch.path / "a.jsonl",
+                        row("one", R"("images":["a.png","absent.png"])", R"({"q":3})") + row("two", R"("images":["a.png"])", R"({"q":7})") +
+                            row("three", R"("images":["text.png"])", R"({"q":3})") + row("four", R"("images":["a.png"])", R"({"q":1})") +
+                            row("five", R"("video":"short.mp4")", R"({"q":3})") + "{\n");
   const CheckReport report = check_data(path, {}, {});
   const std::string file = path.string();
   const auto lines = lines_of(report);
   ASSERT_EQ(lines.size(), 5U);
-  EXPECT_EQ(lines[0], file + ":1: sample 'one': " + (scratch.path / "absent.png").string() + ": can't be opened: No such file or directory");
+  EXPECT_EQ(lines[0],
+            file + ":1: sample 'one': " + (scratch.path / "absent.png").string() + ": can't be opened: No such file or directory");
   EXPECT_EQ(lines[1], file + ":2: sample 'two': label of 'q' is 7, outside 1.0..4.0");
   EXPECT_EQ(lines[2], file + ":3: sample 'three': " + (scratch.path / "text.png").string() + ": is neither JPEG nor PNG");
-  EXPECT_EQ(lines[3].rfind(file + ":5: sample 'five': " + (scratch.path / "short.mp4").string() + ": is not a video that can be read", 0), 0U) << lines[3];
+  EXPECT_EQ(lines[3].rfind(file + ":5: sample 'five': " + (scratch.path / "short.mp4").string() + ": is not a video that can be read", 0),
+            0U)
+      << lines[3];
   EXPECT_EQ(lines[4].rfind(file + ":6: is not valid JSON", 0), 0U) << lines[4];
   EXPECT_EQ(report.bad_rows(), 5);
   EXPECT_EQ(report.samples, 4);
@@ -90,17 +96,22 @@ TEST(Check, ThreadsDoNotChangeTheReport) {
 
 TEST(Check, AFileThatIsNoDataFileIsOneProblem) {
   const Scratch scratch("check5");
-  EXPECT_EQ(lines_of(check_data(scratch.path / "absent.jsonl", {}, {})), (std::vector<std::string>{(scratch.path / "absent.jsonl").string() + ": data file not found"}));
+  EXPECT_EQ(lines_of(check_data(scratch.path / "absent.jsonl", {}, {})),
+            (std::vector<std::string>{(scratch.path / "absent.jsonl").string() + ": data file not found"}));
   const auto path = put(scratch.path / "a.json", "{}");
-  EXPECT_EQ(lines_of(check_data(path, {}, {})), (std::vector<std::string>{path.string() + ":1: must be a JSON array of rows (or be named .jsonl)"}));
+  EXPECT_EQ(lines_of(check_data(path, {}, {})),
+            (std::vector<std::string>{path.string() + ":1: must be a JSON array of rows (or be named .jsonl)"}));
 }
 
 TEST(Check, ASideWithoutItsPairIsAProblem) {
   const Scratch scratch("check6");
   const std::string rest = R"(","video":"x.mp4","prompt":"p","preference":1})";
-  const auto path = put(scratch.path / "a.jsonl", R"({"id":"0000_left)" + rest + "\n" + R"({"id":"0000_right)" + rest + "\n" + R"({"id":"0001_right)" + rest + "\n");
+  const auto path = put(scratch.path / "a.jsonl",
+                        R"({"id":"0000_left)" + rest + "\n" + R"({"id":"0000_right)" + rest + "\n" + R"({"id":"0001_right)" + rest + "\n");
   const CheckReport report = check_data(path, {.media = false}, {});
-  EXPECT_EQ(lines_of(report), (std::vector<std::string>{path.string() + ":3: sample '0001_right': has a preference but no other side: there is no '0001_left'"}));
+  EXPECT_EQ(
+      lines_of(report),
+      (std::vector<std::string>{path.string() + ":3: sample '0001_right': has a preference but no other side: there is no '0001_left'"}));
   EXPECT_EQ(report.preferences, 3);
 }
 

@@ -23,7 +23,8 @@ using mvrm::test::Scratch;
 using Json = nlohmann::ordered_json;
 using Losses = std::map<std::string, int64_t>;
 
-const char* const kFive = R"({"visual quality":3,"temporal consistency":1,"dynamic degree":4,"text-to-video alignment":2,"factual consistency":1})";
+const char* const kFive =
+    R"({"visual quality":3,"temporal consistency":1,"dynamic degree":4,"text-to-video alignment":2,"factual consistency":1})";
 
 std::string caption_row(const std::string& id, const std::string& labels, const std::string& more = "") {
   return R"({"id":")" + id + R"(","images":[")" + id + R"(_00.jpg"],"prompt":"a dog","labels":)" + labels + more + "}\n";
@@ -44,13 +45,15 @@ void expect_equal(const Manifest& a, const Manifest& b) {
       EXPECT_TRUE(x == y || (std::isnan(x) && std::isnan(y))) << x << " and " << y;
     }
     ASSERT_EQ(a.samples[n].preferences.size(), b.samples[n].preferences.size());
-    for (size_t p = 0; p < a.samples[n].preferences.size(); ++p) EXPECT_EQ(a.samples[n].preferences[p].value, b.samples[n].preferences[p].value);
+    for (size_t p = 0; p < a.samples[n].preferences.size(); ++p)
+      EXPECT_EQ(a.samples[n].preferences[p].value, b.samples[n].preferences[p].value);
   }
 }
 
 TEST(Convert, OwnRowsSurviveVideoFeedbackAndBack) {
   const Scratch scratch("convert1");
-  const auto own = put(scratch.path / "own.jsonl", caption_row("a", kFive) + caption_row("b", R"({"visual quality":null,"dynamic degree":2})"));
+  const auto own =
+      put(scratch.path / "own.jsonl", caption_row("a", kFive) + caption_row("b", R"({"visual quality":null,"dynamic degree":2})"));
   const ConvertReport there = convert_data({own}, "videofeedback", scratch.path / "feedback.json");
   EXPECT_EQ(there.rows_written, 2);
   EXPECT_EQ(there.losses, Losses{});
@@ -72,11 +75,12 @@ TEST(Convert, WritesVideoScoresTrainingFile) {
   const ConvertReport report = convert_data({annotated, real}, "videoscore-train", scratch.path / "train_regression.json");
   EXPECT_EQ(report.losses, (Losses{{"'source'", 1}}));
   const std::string text = mvrm::core::read_file(scratch.path / "train_regression.json");
-  EXPECT_EQ(text.rfind("[\n    {\n        \"id\": \"a\",\n        \"images\": [\n            \"images/a/a_00.jpg\"\n        ],\n", 0), 0U) << text;
+  EXPECT_EQ(text.rfind("[\n    {\n        \"id\": \"a\",\n        \"images\": [\n            \"images/a/a_00.jpg\"\n        ],\n", 0), 0U)
+      << text;
   EXPECT_NE(text.find("\"dynamic degree\": 4.0,"), std::string::npos) << text;
   const Json rows = Json::parse(text);
   EXPECT_EQ(rows.size(), 2U);
-  EXPECT_EQ(rows[1]["id"], "r");   // in the order of the files
+  EXPECT_EQ(rows[1]["id"], "r");  // in the order of the files
   EXPECT_EQ(rows[1]["prompt"], mvrm::text::fill(mvrm::text::videoscore_template(), "a dog"));
   std::vector<std::string> keys;
   for (const auto& [key, value] : rows[0].items()) keys.push_back(key);
@@ -96,13 +100,15 @@ TEST(Convert, SaysWhatTheTrainingFileCanNotHold) {
 
 TEST(Convert, SaysWhatVideoFeedbackCanNotHold) {
   const Scratch scratch("convert4");
-  const auto own = put(scratch.path / "own.jsonl", R"({"id":"c","video":"clips/c.mp4","prompt":"p","labels":{"visual quality":2.5,"colour":3}})" "\n");
+  const auto own =
+      put(scratch.path / "own.jsonl", R"({"id":"c","video":"clips/c.mp4","prompt":"p","labels":{"visual quality":2.5,"colour":3}})"
+                                      "\n");
   const ConvertReport report = convert_data({own}, "videofeedback", scratch.path / "f.jsonl");
   EXPECT_EQ(report.losses, (Losses{{"labels of 'colour'", 1}, {"labels that are not whole numbers", 1}}));
   const Json row = Json::parse(mvrm::core::read_file(scratch.path / "f.jsonl"));
   EXPECT_EQ(row["video link"], "clips/c.mp4");
   EXPECT_TRUE(row["images"].empty());
-  EXPECT_EQ(load_manifest(scratch.path / "f.jsonl").samples[0].video, scratch.path / "clips/c.mp4");   // and is read again
+  EXPECT_EQ(load_manifest(scratch.path / "f.jsonl").samples[0].video, scratch.path / "clips/c.mp4");  // and is read again
 }
 
 TEST(Convert, ParquetBecomesJsonLinesWithTheSameRows) {
@@ -121,8 +127,10 @@ TEST(Convert, ParquetBecomesJsonLinesWithTheSameRows) {
 
 TEST(Convert, BenchmarkRowsKeepTheirScaleAndPreferences) {
   const Scratch scratch("convert6");
-  const auto bench = put(scratch.path / "test.jsonl", R"({"id":"pika_0000","images":["a.jpg"],"score_list":[0.533,0.8,-1.0,0.267,-1.0],"preference":{"lavie":0.5,"pika":null},)"
-                                                      R"("conversations":[{"from":"human","value":"For this video, the text prompt is \"a cat\",\nall the frames of video are as follows: \n"}]})");
+  const auto bench = put(
+      scratch.path / "test.jsonl",
+      R"({"id":"pika_0000","images":["a.jpg"],"score_list":[0.533,0.8,-1.0,0.267,-1.0],"preference":{"lavie":0.5,"pika":null},)"
+      R"("conversations":[{"from":"human","value":"For this video, the text prompt is \"a cat\",\nall the frames of video are as follows: \n"}]})");
   for (const char* layout : {"mvrm", "videofeedback"}) {
     EXPECT_EQ(convert_data({bench}, layout, scratch.path / "out.jsonl").losses, Losses{});
     expect_equal(load_manifest(bench), load_manifest(scratch.path / "out.jsonl"));
@@ -139,18 +147,26 @@ TEST(Convert, PathsFollowTheFileToAnotherFolder) {
     EXPECT_EQ(Json::parse(mvrm::core::read_file(scratch.path / "up.jsonl"))["images"][0], "data/images/a/a_00.jpg");
     fs::create_directories(scratch.path / "elsewhere");
     convert_data({own}, layout, scratch.path / "elsewhere/a.jsonl");
-    EXPECT_EQ(Json::parse(mvrm::core::read_file(scratch.path / "elsewhere/a.jsonl"))["images"][0], (scratch.path / "data/images/a/a_00.jpg").string());
+    EXPECT_EQ(Json::parse(mvrm::core::read_file(scratch.path / "elsewhere/a.jsonl"))["images"][0],
+              (scratch.path / "data/images/a/a_00.jpg").string());
   }
 }
 
 TEST(Convert, MistakesWriteNothing) {
   const Scratch scratch("convert8");
-  const auto own = put(scratch.path / "own.jsonl", caption_row("a", kFive)), same = put(scratch.path / "same.jsonl", caption_row("a", kFive));
+  const auto own = put(scratch.path / "own.jsonl", caption_row("a", kFive)),
+             same = put(scratch.path / "same.jsonl", caption_row("a", kFive));
   const auto bad = put(scratch.path / "bad.jsonl", caption_row("b", R"({"visual quality":9})"));
   const auto clip = put(scratch.path / "clip.jsonl", R"({"id":"c","video":"c.mp4","prompt":"p"})");
   const auto out = scratch.path / "out.jsonl";
-  EXPECT_EQ(message_of([&] { convert_data({own, same}, "mvrm", out); }), same.string() + ":1: sample 'a': duplicate id; first in " + own.string());
-  EXPECT_EQ(message_of([&] { convert_data({own, bad}, "mvrm", out); }), bad.string() + ":1: sample 'b': label of 'visual quality' is 9, outside 1.0..4.0");
+  EXPECT_EQ(message_of([&] {
+              convert_data({own, same}, "mvrm", out);
+            }),
+            same.string() + ":1: sample 'a': duplicate id; first in " + own.string());
+  EXPECT_EQ(message_of([&] {
+              convert_data({own, bad}, "mvrm", out);
+            }),
+            bad.string() + ":1: sample 'b': label of 'visual quality' is 9, outside 1.0..4.0");
   EXPECT_NE(message_of([&] { convert_data({clip}, "videoscore-train", out); }).find("can hold none of its rows"), std::string::npos);
   EXPECT_THROW(convert_data({own}, "coco", out), mvrm::core::ConfigError);
   EXPECT_THROW(convert_data({own}, "json", out), mvrm::core::ConfigError);

@@ -35,7 +35,7 @@ TEST(Dataset, GivesExamplesByIndex) {
   EXPECT_EQ(example->label_K, (std::vector<float>{3, 2}));
   EXPECT_EQ(example->pixels.levels_NCHW.sizes(), at::IntArrayRef({1, 3, 8, 8}));
   EXPECT_EQ(example->pixels.levels_NCHW[0][0][0][0].item<int64_t>(), 20);
-  EXPECT_EQ(dataset.get(2), example);   // kept, not decoded again
+  EXPECT_EQ(dataset.get(2), example);  // kept, not decoded again
   EXPECT_THROW(dataset.get(3), mvrm::core::Error);
   EXPECT_THROW(dataset.get(-1), mvrm::core::Error);
 }
@@ -47,11 +47,12 @@ TEST(Dataset, ABadSampleIsSkippedAndCountedUpToTheAllowance) {
   EXPECT_NE(dataset.get(0), nullptr);
   EXPECT_EQ(dataset.get(1), nullptr);
   EXPECT_EQ(dataset.get(3), nullptr);
-  EXPECT_EQ(dataset.get(3), nullptr);   // counts once
+  EXPECT_EQ(dataset.get(3), nullptr);  // counts once
   EXPECT_EQ(dataset.bad_ids(), (std::vector<std::string>{"s1", "s3"}));
   EXPECT_NE(dataset.get(2), nullptr);
-  EXPECT_EQ(message_of([&] { dataset.get(4); }), "sample 's4': " + (scratch.path / "s4.png").string() +
-                                                     ": can't be opened: No such file or directory (bad samples: 3, data.max_bad_samples allows 2)");
+  EXPECT_EQ(message_of([&] { dataset.get(4); }),
+            "sample 's4': " + (scratch.path / "s4.png").string() +
+                ": can't be opened: No such file or directory (bad samples: 3, data.max_bad_samples allows 2)");
 }
 
 TEST(Dataset, WithoutAnAllowanceTheFirstBadSampleEndsTheRun) {
@@ -77,7 +78,9 @@ TEST(Dataset, ABadSampleThatIsOnlyReadAheadDoesNotCount) {
 // Hears which pictures are opened, in which order.
 class OpenedFiles {
  public:
-  explicit OpenedFiles(const fs::path& folder) : descriptor_(::inotify_init1(IN_CLOEXEC)) { ::inotify_add_watch(descriptor_, folder.c_str(), IN_OPEN); }
+  explicit OpenedFiles(const fs::path& folder) : descriptor_(::inotify_init1(IN_CLOEXEC)) {
+    ::inotify_add_watch(descriptor_, folder.c_str(), IN_OPEN);
+  }
   ~OpenedFiles() { ::close(descriptor_); }
   OpenedFiles(const OpenedFiles&) = delete;
   OpenedFiles& operator=(const OpenedFiles&) = delete;
@@ -112,7 +115,7 @@ TEST(Dataset, ReadsAheadInTheGivenOrder) {
   dataset.prefetch({4, 1, 5, 0});
   for (const char* name : {"s4.png", "s1.png", "s5.png", "s0.png"}) EXPECT_EQ(opened.next(20'000), name);
   for (const int64_t index : {4, 1, 5, 0}) EXPECT_EQ(dataset.get(index)->id, "s" + std::to_string(index));
-  EXPECT_EQ(opened.next(0), "");   // none of them was read a second time
+  EXPECT_EQ(opened.next(0), "");  // none of them was read a second time
 }
 
 TEST(Dataset, ReadingAheadStopsAtTheBudgetAndGoesOnWhenExamplesAreTaken) {
@@ -187,7 +190,7 @@ TEST(ExampleCache, KeptExamplesLeaveAQuarterOfTheBudgetFree) {
   EXPECT_TRUE(cache.has_room_for(1));
   cache.put_ahead(4, four);
   EXPECT_FALSE(cache.has_room_for(1));
-  cache.want_only({});                   // nobody will take it: it leaves, because it can't be kept
+  cache.want_only({});  // nobody will take it: it leaves, because it can't be kept
   EXPECT_FALSE(cache.contains(4));
   EXPECT_EQ(cache.used(), 3 * bytes);
 }

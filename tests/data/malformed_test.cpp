@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The catalogue of malformed rows and files: each is one line that names the file, the row and the cause.
+#include <mvrm/core/random.h>
 #include <mvrm/data/manifest.h>
 
 #include <functional>
@@ -20,13 +21,15 @@ const std::string kGood = R"({"id":"good","video":"good.mp4","prompt":"p","label
 struct Malformed {
   const char* name;
   std::string row;
-  const char* cause;      // after "file:2: "
+  const char* cause;  // after "file:2: "
   const char* file = "a.jsonl";
 };
 
 std::string labelled(const std::string& labels) { return R"({"id":"x","video":"x.mp4","prompt":"p","labels":)" + labels + "}"; }
 std::string with(const std::string& fields) { return R"({"id":"x",)" + fields + "}"; }
-std::string deep(size_t levels) { return with("\"video\":\"x.mp4\",\"prompt\":\"p\",\"more\":" + std::string(levels, '[') + std::string(levels, ']')); }
+std::string deep(size_t levels) {
+  return with("\"video\":\"x.mp4\",\"prompt\":\"p\",\"more\":" + std::string(levels, '[') + std::string(levels, ']'));
+}
 std::string big(const char* key, size_t bytes) {
   return R"({"id":"x","video":"x.mp4",)" + std::string("\"") + key + "\":\"" + std::string(bytes, 'a') + "\"}";
 }
@@ -75,7 +78,8 @@ const Malformed kRows[] = {
     {"images_object", with(R"("prompt":"p","images":{"0":"a.jpg"})"), "'images' must be a list of at least one path"},
     {"images_of_numbers", with(R"("prompt":"p","images":["a.jpg",1])"), "'images' holds something that is not a text"},
     {"images_with_null", with(R"("prompt":"p","images":["a.jpg",null])"), "'images' holds something that is not a text"},
-    {"path_leaves_the_folder", with(R"("prompt":"p","video":"../../etc/passwd")"), "path '../../etc/passwd' leaves the folder of the data file"},
+    {"path_leaves_the_folder", with(R"("prompt":"p","video":"../../etc/passwd")"),
+     "path '../../etc/passwd' leaves the folder of the data file"},
     {"path_leaves_in_the_middle", with(R"("prompt":"p","images":["a/../../b.jpg"])"), "leaves the folder of the data file"},
     {"nul_in_path", with(R"("prompt":"p","video":"a\u0000.mp4")"), "holds a NUL character"},
     {"long_path", with(R"("prompt":"p","video":")" + std::string(5000, 'v') + "\""), "a media path is too long"},
@@ -98,11 +102,14 @@ const Malformed kRows[] = {
     {"score_list_short", with(R"("video":"x.mp4","prompt":"p","score_list":[1,2])"), "'score_list' must hold 5 numbers"},
     {"score_list_text", with(R"("video":"x.mp4","prompt":"p","score_list":"[1,2,3,4,5]")"), "'score_list' must hold 5 numbers"},
     {"column_text", with(R"("video":"x.mp4","prompt":"p","visual quality":"3")"), "label of 'visual quality' is not a number", "vf.jsonl"},
-    {"answer_without_number", with(R"("video":"x.mp4","conversations":[{"value":"p"},{"value":"visual quality: good"}])"), "no single number for 'visual quality'"},
-    {"answer_with_two_numbers", with(R"("video":"x.mp4","conversations":[{"value":"p"},{"value":"visual quality: 3 4"}])"), "no single number for 'visual quality'"},
+    {"answer_without_number", with(R"("video":"x.mp4","conversations":[{"value":"p"},{"value":"visual quality: good"}])"),
+     "no single number for 'visual quality'"},
+    {"answer_with_two_numbers", with(R"("video":"x.mp4","conversations":[{"value":"p"},{"value":"visual quality: 3 4"}])"),
+     "no single number for 'visual quality'"},
     {"preference_2", with(R"("video":"x.mp4","prompt":"p","preference":{"lavie":2})"), "'preference' must be 0, 0.5 or 1, not 2"},
     {"preference_text", with(R"("video":"x.mp4","prompt":"p","preference":"left")"), "'preference' must be 0, 0.5 or 1, not \"left\""},
-    {"vote_not_available", pair(R"("left_video":"l.mp4","right_video":"r.mp4","vote_type":"n/a")"), "unknown vote \"n/a\"; known: leftvote, rightvote"},
+    {"vote_not_available", pair(R"("left_video":"l.mp4","right_video":"r.mp4","vote_type":"n/a")"),
+     "unknown vote \"n/a\"; known: leftvote, rightvote"},
     {"vote_missing", pair(R"("left_video":"l.mp4","right_video":"r.mp4")"), "has no 'vote_type'"},
     {"unpaired_side", pair(R"("left_video":"l.mp4","vote_type":"leftvote")"), "has no 'right_video'"},
     {"pair_number_text", pair(R"("idx":"7","left_video":"l.mp4","right_video":"r.mp4","vote_type":"tievote")"), "'idx' is not a number"},
@@ -111,7 +118,8 @@ const Malformed kRows[] = {
 class MalformedRow : public testing::TestWithParam<Malformed> {};
 TEST_P(MalformedRow, IsOneLineWithFileRowAndCause) {
   const Scratch scratch(std::string("malformed_") + GetParam().name);
-  const std::string first = std::string(GetParam().file) == "vf.jsonl" ? R"({"id":"good","video":"g.mp4","prompt":"p","visual quality":3})" : kGood;
+  const std::string first =
+      std::string(GetParam().file) == "vf.jsonl" ? R"({"id":"good","video":"g.mp4","prompt":"p","visual quality":3})" : kGood;
   const fs::path path = put(scratch.path / GetParam().file, first + "\n" + GetParam().row + "\n");
   const std::string message = message_of([&] { mvrm::data::load_manifest(path); });
   EXPECT_EQ(message.rfind(path.string() + ":2: ", 0), 0U) << message;
@@ -129,7 +137,7 @@ struct BadFile {
   const char* name;
   const char* file;
   std::string bytes;
-  const char* cause;      // after the path
+  const char* cause;  // after the path
 };
 const BadFile kFiles[] = {
     {"empty_lines", "a.jsonl", "", ":1: holds no rows"},
@@ -157,16 +165,47 @@ TEST_P(MalformedFile, IsOneLineWithFileAndCause) {
 }
 INSTANTIATE_TEST_SUITE_P(Data, MalformedFile, testing::ValuesIn(kFiles), [](const auto& kind) { return kind.param.name; });
 
+// Whatever a changed byte does to a file, it gives rows or problems with lines, and neither a crash nor another kind of error.
+TEST(MalformedFiles, ChangedBytesAreRowsOrProblems) {
+  const Scratch scratch("badfile_bytes");
+  const std::string pair_row = R"({"prompt":"p","left_video":"l.mp4","right_video":"r.mp4","vote_type":"tievote"})";
+  const std::string whole = "[" + kGood + ",\n" + labelled(R"({"quality":1,"motion":null})") + ",\n" + pair_row + "]";
+  mvrm::core::CounterRng random(3, 0);
+  size_t unharmed = 0;
+  for (int attempt = 0; attempt < 600; ++attempt) {
+    std::string bytes = whole;
+    for (int64_t change = 0; change <= random.below(3); ++change) {
+      const auto at = static_cast<size_t>(random.below(static_cast<int64_t>(bytes.size())));
+      if (random.below(4) == 0)
+        bytes.erase(at, 1);
+      else
+        bytes[at] = static_cast<char>(random.below(3) == 0 ? random.below(256) : "{}[]\",:0\\"[random.below(9)]);
+    }
+    const fs::path path = put(scratch.path / "a.json", bytes);
+    const std::string message = message_of([&] { mvrm::data::load_manifest(path); });
+    unharmed += message.empty() ? 1 : 0;
+    EXPECT_TRUE(message.empty() || message.rfind(path.string() + ":", 0) == 0) << message;
+    const std::string collected = message_of([&] {
+      for (const auto& problem : mvrm::test::problems_of(path)) EXPECT_GE(problem.line, 1);
+    });
+    EXPECT_TRUE(collected.empty() || collected.rfind(path.string() + ":", 0) == 0) << collected;
+  }
+  EXPECT_GT(unharmed, 4U);
+  EXPECT_LT(unharmed, 400U);
+}
+
 TEST(MalformedFiles, AMissingFileAndAFolderAreNamed) {
   const Scratch scratch("badfile_missing");
-  EXPECT_EQ(message_of([&] { mvrm::data::load_manifest(scratch.path / "a.jsonl"); }), (scratch.path / "a.jsonl").string() + ": data file not found");
+  EXPECT_EQ(message_of([&] { mvrm::data::load_manifest(scratch.path / "a.jsonl"); }),
+            (scratch.path / "a.jsonl").string() + ": data file not found");
   EXPECT_EQ(message_of([&] { mvrm::data::load_manifest(scratch.path); }), scratch.path.string() + ": data file not found");
 }
 
 TEST(MalformedFiles, RowsWithoutLabelsAreAnErrorWhereLabelsAreNeeded) {
   const Scratch scratch("badfile_labels");
   const auto path = put(scratch.path / "a.jsonl", kGood + "\n" + labelled(R"({"quality":null})") + "\n");
-  EXPECT_EQ(message_of([&] { mvrm::data::load_manifest(path, {.require_labels = true}); }), path.string() + ":2: sample 'x': has no labels");
+  EXPECT_EQ(message_of([&] { mvrm::data::load_manifest(path, {.require_labels = true}); }),
+            path.string() + ":2: sample 'x': has no labels");
 }
 
 }  // namespace

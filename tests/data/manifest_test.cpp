@@ -25,10 +25,12 @@ const char* const kVideoFeedback =
 
 TEST(Manifest, ReadsMvrmsOwnRows) {
   const Scratch scratch("manifest1");
-  const auto path = put(scratch.path / "a.jsonl",
-                        R"({"id":"a","video":"videos/a.mp4","prompt":"a dog","labels":{"quality":3,"motion":2.5}})" "\n"
-                        R"({"id":"b","images":["b/1.png","b/2.png"],"prompt":"a cat","labels":{"motion":1,"quality":null}})" "\n"
-                        R"({"id":"c","video":"/data/c.mp4","prompt":""})");
+  const auto path =
+      put(scratch.path / "a.jsonl", R"({"id":"a","video":"videos/a.mp4","prompt":"a dog","labels":{"quality":3,"motion":2.5}})"
+                                    "\n"
+                                    R"({"id":"b","images":["b/1.png","b/2.png"],"prompt":"a cat","labels":{"motion":1,"quality":null}})"
+                                    "\n"
+                                    R"({"id":"c","video":"/data/c.mp4","prompt":""})");
   const Manifest manifest = load_manifest(path);
   EXPECT_EQ(manifest.dimensions, (std::vector<std::string>{"quality", "motion"}));
   ASSERT_EQ(manifest.samples.size(), 3U);
@@ -45,8 +47,10 @@ TEST(Manifest, ReadsMvrmsOwnRows) {
 
 TEST(Manifest, LabelsAreMatchedByNameInAnyOrder) {
   const Scratch scratch("manifest2");
-  const auto path = put(scratch.path / "a.jsonl",
-                        R"({"id":"a","video":"a.mp4","prompt":"p","labels":{"factual consistency":1,"dynamic degree":2,"visual quality":4}})" "\n");
+  const auto path =
+      put(scratch.path / "a.jsonl",
+          R"({"id":"a","video":"a.mp4","prompt":"p","labels":{"factual consistency":1,"dynamic degree":2,"visual quality":4}})"
+          "\n");
   const Manifest manifest = load_manifest(path, {.dimensions = mvrm::data::videofeedback_dimensions()});
   const auto& label_K = manifest.samples[0].label_K;
   EXPECT_EQ(label_K[0], 4);
@@ -61,7 +65,8 @@ TEST(Manifest, ReadsVideoFeedbackRowsWithUnpackedFrames) {
   put(scratch.path / "images/7001917/7001917_00.jpg", "x");
   for (const char* name : {"a.json", "a.jsonl"}) {
     const bool array = std::string(name) == "a.json";
-    const Manifest manifest = load_manifest(put(scratch.path / name, (array ? "[\n " : "") + std::string(kVideoFeedback) + (array ? "\n]\n" : "\n")));
+    const Manifest manifest =
+        load_manifest(put(scratch.path / name, (array ? "[\n " : "") + std::string(kVideoFeedback) + (array ? "\n]\n" : "\n")));
     EXPECT_EQ(manifest.dimensions, mvrm::data::videofeedback_dimensions());
     ASSERT_EQ(manifest.samples.size(), 1U);
     const auto& sample = manifest.samples[0];
@@ -89,19 +94,21 @@ TEST(Manifest, AFolderOfFramesIsAVideo) {
 
 TEST(Manifest, LabelsComeFromTheAnswerWhereThereAreNoColumns) {
   const Scratch scratch("manifest6");
-  const auto path = put(scratch.path / "a.jsonl",
-                        R"({"id":"1","images":["x/1_00.jpg"],"conversations":[{"from":"human","value":"p <image>"},)"
-                        R"({"from":"gpt","value":"visual quality: 2\ntemporal consistency: 3\ndynamic degree: 4\ntext-to-video alignment: 1\nfactual consistency: 2\n"}]})");
+  const auto path = put(
+      scratch.path / "a.jsonl",
+      R"({"id":"1","images":["x/1_00.jpg"],"conversations":[{"from":"human","value":"p <image>"},)"
+      R"({"from":"gpt","value":"visual quality: 2\ntemporal consistency: 3\ndynamic degree: 4\ntext-to-video alignment: 1\nfactual consistency: 2\n"}]})");
   EXPECT_EQ(load_manifest(path).samples[0].label_K, (std::vector<float>{2, 3, 4, 1, 2}));
 }
 
 TEST(Manifest, ReadsVideoScoresTrainingFile) {
   const Scratch scratch("manifest7");
-  const auto path = put(scratch.path / "train_regression.json",
-                        "[\n    {\n        \"id\": \"7001917\",\n        \"images\": [\n            \"images/7001917/7001917_00.jpg\"\n        ],\n"
-                        "        \"prompt\": \"Suppose you are an expert\\nall the frames of video are as follows:\\n\",\n        \"labels\": {\n"
-                        "            \"visual quality\": 3.0,\n            \"temporal consistency\": 1.0,\n            \"dynamic degree\": 3.0,\n"
-                        "            \"text-to-video alignment\": 3.0,\n            \"factual consistency\": 1.0\n        }\n    }\n]\n");
+  const auto path =
+      put(scratch.path / "train_regression.json",
+          "[\n    {\n        \"id\": \"7001917\",\n        \"images\": [\n            \"images/7001917/7001917_00.jpg\"\n        ],\n"
+          "        \"prompt\": \"Suppose you are an expert\\nall the frames of video are as follows:\\n\",\n        \"labels\": {\n"
+          "            \"visual quality\": 3.0,\n            \"temporal consistency\": 1.0,\n            \"dynamic degree\": 3.0,\n"
+          "            \"text-to-video alignment\": 3.0,\n            \"factual consistency\": 1.0\n        }\n    }\n]\n");
   const Manifest manifest = load_manifest(path);
   EXPECT_EQ(manifest.dimensions, mvrm::data::videofeedback_dimensions());
   EXPECT_EQ(manifest.samples[0].label_K, (std::vector<float>{3, 1, 3, 3, 1}));
@@ -112,13 +119,14 @@ TEST(Manifest, ReadsVideoScoresTrainingFile) {
 // eval_crafter: own scale, -1 = no label. genaibench: a number a row. vbench: one a model. video_feedback: VideoFeedback's own rows.
 TEST(Manifest, ReadsTheFourBenchmarksOfVideoScoreBench) {
   const Scratch scratch("manifest8");
-  const std::string turns = R"("conversations":[{"from":"human","value":"the text prompt is \"x\",\nall the frames of video are as follows: \n"}])";
+  const std::string turns =
+      R"("conversations":[{"from":"human","value":"the text prompt is \"x\",\nall the frames of video are as follows: \n"}])";
   const auto path = put(
       scratch.path / "test.jsonl",
       R"({"id":"pika_0000","images":["pika_0000_00.jpg"],"score_list":[0.533,0.8,-1.0,0.267,-1.0],)" + turns + "}\n" +
-      R"({"id":"0000_left","images":["0000_left_00.jpg"],"score_list":[-1,-1,-1,-1,-1],"preference":1.0,)" + turns + "}\n" +
-      R"({"id":"technical_quality_0_cogvideo","images":["f_00.jpg"],"preference":{"videocraft":0.5,"modelscope":1,"lavie":0,"cogvideo":null},)" + turns + "}\n" +
-      kVideoFeedback + "\n");
+          R"({"id":"0000_left","images":["0000_left_00.jpg"],"score_list":[-1,-1,-1,-1,-1],"preference":1.0,)" + turns + "}\n" +
+          R"({"id":"technical_quality_0_cogvideo","images":["f_00.jpg"],"preference":{"videocraft":0.5,"modelscope":1,"lavie":0,"cogvideo":null},)" +
+          turns + "}\n" + kVideoFeedback + "\n");
   put(scratch.path / "frames_eval_crafter/pika_0000/pika_0000_00.jpg", "x");
   const Manifest manifest = load_manifest(path);
   ASSERT_EQ(manifest.samples.size(), 4U);
@@ -137,9 +145,12 @@ TEST(Manifest, ReadsTheFourBenchmarksOfVideoScoreBench) {
 TEST(Manifest, ARowOfGenAiBenchIsTwoSamples) {
   const Scratch scratch("manifest9");
   const auto path = put(scratch.path / "test_v1.jsonl",
-                        R"({"prompt":"a cute dog","left_video":"l/0.mp4","right_video":"r/0.mp4","vote_type":"leftvote"})" "\n"
-                        R"({"prompt":"a cat","left_video":"l/1.mp4","right_video":"r/1.mp4","vote_type":"bothbad_vote"})" "\n"
-                        R"({"idx":17,"prompt":"a cat","left_video":"l/1.mp4","right_video":"r/1.mp4","vote_type":"rightvote"})" "\n");
+                        R"({"prompt":"a cute dog","left_video":"l/0.mp4","right_video":"r/0.mp4","vote_type":"leftvote"})"
+                        "\n"
+                        R"({"prompt":"a cat","left_video":"l/1.mp4","right_video":"r/1.mp4","vote_type":"bothbad_vote"})"
+                        "\n"
+                        R"({"idx":17,"prompt":"a cat","left_video":"l/1.mp4","right_video":"r/1.mp4","vote_type":"rightvote"})"
+                        "\n");
   const Manifest manifest = load_manifest(path);
   ASSERT_EQ(manifest.samples.size(), 6U);
   EXPECT_EQ(manifest.samples[0].id, "0000_left");
@@ -158,7 +169,10 @@ TEST(Manifest, ARowOfGenAiBenchIsTwoSamples) {
 TEST(Manifest, ByteOrderMarkCarriageReturnsAndBlankLinesAreTolerated) {
   const Scratch scratch("manifest10");
   const auto path = put(scratch.path / "a.jsonl",
-                        "\xEF\xBB\xBF" R"({"id":"a","video":"a.mp4","prompt":"p"})" "\r\n\r\n  \r\n" R"({"id":"b","video":"b.mp4","prompt":"p"})");
+                        "\xEF\xBB\xBF"
+                        R"({"id":"a","video":"a.mp4","prompt":"p"})"
+                        "\r\n\r\n  \r\n"
+                        R"({"id":"b","video":"b.mp4","prompt":"p"})");
   const Manifest manifest = load_manifest(path);
   ASSERT_EQ(manifest.samples.size(), 2U);
   EXPECT_EQ(manifest.samples[1].line, 4);
@@ -166,15 +180,18 @@ TEST(Manifest, ByteOrderMarkCarriageReturnsAndBlankLinesAreTolerated) {
 
 TEST(Manifest, ReportsEveryProblemOfEveryRowWhereAskedTo) {
   const Scratch scratch("manifest11");
-  const auto path = put(scratch.path / "a.jsonl",
-                        R"({"id":"a","video":"a.mp4","prompt":"p","labels":{"q":3,"m":2}})" "\n"
-                        R"({"id":"b","video":"../b.mp4","labels":{"q":0,"m":5}})" "\n"
-                        "not json\n"
-                        R"({"id":"a","video":"a.mp4","prompt":"p","labels":{"q":3,"m":2}})" "\n"
-                        R"({"id":"c","video":"c.mp4","prompt":"p","labels":{"q":1,"m":1}})" "\n");
+  const auto path = put(scratch.path / "a.jsonl", R"({"id":"a","video":"a.mp4","prompt":"p","labels":{"q":3,"m":2}})"
+                                                  "\n"
+                                                  R"({"id":"b","video":"../b.mp4","labels":{"q":0,"m":5}})"
+                                                  "\n"
+                                                  "not json\n"
+                                                  R"({"id":"a","video":"a.mp4","prompt":"p","labels":{"q":3,"m":2}})"
+                                                  "\n"
+                                                  R"({"id":"c","video":"c.mp4","prompt":"p","labels":{"q":1,"m":1}})"
+                                                  "\n");
   const auto problems = mvrm::test::problems_of(path);
   ASSERT_EQ(problems.size(), 6U);
-  EXPECT_EQ(problems[0].line, 3);   // text first
+  EXPECT_EQ(problems[0].line, 3);  // text first
   EXPECT_EQ(problems[1].cause, "has no 'prompt'");
   EXPECT_EQ(problems[1].id, "b");
   EXPECT_EQ(problems[2].cause, "path '../b.mp4' leaves the folder of the data file");

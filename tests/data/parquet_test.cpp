@@ -48,7 +48,7 @@ TEST(Parquet, ReadsTheBenchmarks) {
   ASSERT_EQ(vbench.samples[0].preferences.size(), 3U);
   EXPECT_EQ(vbench.samples[0].preferences[1].over, "modelscope");
   EXPECT_EQ(vbench.samples[0].preferences[1].value, 1.0);
-  EXPECT_EQ(vbench.samples[1].preferences.size(), 1U);   // null = not compared
+  EXPECT_EQ(vbench.samples[1].preferences.size(), 1U);  // null = not compared
   const Manifest pairs = load_manifest(fixture("genai_bench"));
   ASSERT_EQ(pairs.samples.size(), 4U);
   EXPECT_EQ(pairs.samples[3].id, "0001_right");
@@ -66,7 +66,7 @@ TEST(Parquet, ReadsMvrmsOwnRowsAndLeavesOutColumnsItCanNotHold) {
 
 struct Bad {
   const char* name;
-  const char* where;   // behind the path
+  const char* where;  // behind the path
   const char* cause;
 };
 const Bad kBad[] = {

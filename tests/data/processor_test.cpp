@@ -28,7 +28,8 @@ Sample sample_of(const Scratch& scratch, int64_t frames, const std::string& prom
 TEST(Processor, PutsTwoFramesBehindThePrompt) {
   const Scratch scratch("processor1");
   const auto example = make_example(sample_of(scratch, 2, "Hello world"), mvrm::test::picture_processor());
-  EXPECT_EQ(example.input_ids, (std::vector<int64_t>{1, 679, 75, 398, 329, 679, 122, 693, 357, 680, 700, 701, 701, 700, 679, 679, 700, 701, 701, 700, 679, 679}));
+  EXPECT_EQ(example.input_ids, (std::vector<int64_t>{1,   679, 75,  398, 329, 679, 122, 693, 357, 680, 700,
+                                                     701, 701, 700, 679, 679, 700, 701, 701, 700, 679, 679}));
   EXPECT_EQ(example.pixels.levels_NCHW.sizes(), at::IntArrayRef({2, 3, 8, 12}));
   EXPECT_EQ(example.pixels.levels_NCHW[1][0][7][11].item<int64_t>(), 101);
   EXPECT_EQ(example.frame_indices, (std::vector<int64_t>{0, 1}));
@@ -57,10 +58,11 @@ TEST(Processor, TheSampleRuleChoosesTheFrames) {
 TEST(Processor, AnImageCutByTheTokenLimitIsAnErrorThatNamesTheSample) {
   const Scratch scratch("processor4");
   Processor processor = mvrm::test::picture_processor();
-  processor.max_tokens = 18;   // inside the second image
-  EXPECT_EQ(message_of([&] { make_example(sample_of(scratch, 2, "Hello world"), processor); }),
-            "sample 'x': the prompt holds 3 image tokens for 4 image features: it is cut at 18 tokens; use fewer frames or a shorter prompt");
-  processor.max_tokens = 22;   // exactly as long
+  processor.max_tokens = 18;  // inside the second image
+  EXPECT_EQ(
+      message_of([&] { make_example(sample_of(scratch, 2, "Hello world"), processor); }),
+      "sample 'x': the prompt holds 3 image tokens for 4 image features: it is cut at 18 tokens; use fewer frames or a shorter prompt");
+  processor.max_tokens = 22;  // exactly as long
   EXPECT_EQ(make_example(sample_of(scratch, 2, "Hello world"), processor).input_ids.size(), 22U);
 }
 

@@ -11,7 +11,9 @@ namespace {
 using mvrm::test::Outcome;
 using mvrm::test::Scratch;
 
-Outcome mvrm_(const std::string& arguments, const Scratch& scratch) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch.path); }
+Outcome mvrm_(const std::string& arguments, const Scratch& scratch) {
+  return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch.path);
+}
 
 std::string quoted(const std::filesystem::path& path) { return "'" + path.string() + "'"; }
 
@@ -40,7 +42,8 @@ TEST(DataCommand, ChecksARenderedSetAndFindsABrokenClip) {
 TEST(DataCommand, EveryProblemIsALineWithFileRowAndSample) {
   const Scratch scratch("data_rows");
   const auto file = scratch.path / "a.jsonl";
-  std::ofstream(file) << R"({"id":"x","video":"x.mp4","prompt":"p","labels":{"q":0,"m":5}})" << "\nnonsense\n";
+  std::ofstream(file) << R"({"id":"x","video":"x.mp4","prompt":"p","labels":{"q":0,"m":5}})"
+                      << "\nnonsense\n";
   const Outcome bad = mvrm_("data check --no-media " + quoted(file), scratch);
   EXPECT_EQ(bad.status, 3);
   EXPECT_NE(bad.out.find(file.string() + ":1: sample 'x': label of 'q' is 0, outside 1.0..4.0\n"), std::string::npos) << bad.out;
@@ -52,12 +55,14 @@ TEST(DataCommand, EveryProblemIsALineWithFileRowAndSample) {
 TEST(DataCommand, ConvertsAndSaysWhatIsLost) {
   const Scratch scratch("data_convert");
   const auto file = scratch.path / "a.jsonl";
-  std::ofstream(file) << R"({"id":"x","images":["x.png"],"prompt":"p","labels":{"visual quality":2.5,"sharpness":1}})" << "\n";
+  std::ofstream(file) << R"({"id":"x","images":["x.png"],"prompt":"p","labels":{"visual quality":2.5,"sharpness":1}})"
+                      << "\n";
   const auto out = scratch.path / "b.json";
   const Outcome done = mvrm_("data convert " + quoted(file) + " --to videofeedback --out " + quoted(out), scratch);
   EXPECT_EQ(done.status, 0) << done.err;
-  EXPECT_EQ(done.out, out.string() + ": 1 row of 1 written as videofeedback\nnot held by videofeedback: labels of 'sharpness', in 1 row\n"
-                                     "not held by videofeedback: labels that are not whole numbers, in 1 row\n");
+  EXPECT_EQ(done.out, out.string() +
+                          ": 1 row of 1 written as videofeedback\nnot held by videofeedback: labels of 'sharpness', in 1 row\n"
+                          "not held by videofeedback: labels that are not whole numbers, in 1 row\n");
   EXPECT_EQ(nlohmann::json::parse(mvrm::test::slurp(out))[0].at("text prompt"), "p");
   EXPECT_EQ(mvrm_("data convert " + quoted(file) + " --to coco --out " + quoted(out), scratch).status, 2);
   EXPECT_EQ(mvrm_("data convert " + quoted(file) + " --to videoscore-train --out " + quoted(out), scratch).status, 3);

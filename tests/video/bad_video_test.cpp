@@ -40,7 +40,8 @@ std::string random_bytes(size_t count, uint64_t seed) {
 
 // The first `percent` of a clip.
 fs::path cut(const fs::path& folder, int percent, bool moov_first) {
-  const auto path = write_clip(folder / "a.mp4", {{.noise = true}}, moov_first ? mvrm::test::MuxerOptions{{"movflags", "+faststart"}} : mvrm::test::MuxerOptions{});
+  const auto path = write_clip(folder / "a.mp4", {{.noise = true}},
+                               moov_first ? mvrm::test::MuxerOptions{{"movflags", "+faststart"}} : mvrm::test::MuxerOptions{});
   const std::string whole = slurp(path);
   return put(path, whole.substr(0, whole.size() * static_cast<size_t>(percent) / 100));
 }
@@ -63,7 +64,7 @@ fs::path bomb(const fs::path& folder) {
   std::string bytes = slurp(path);
   const auto format = bytes.find("strf");
   const int32_t size[] = {16000, 16000};
-  std::memcpy(bytes.data() + format + 12, size, sizeof size);   // BITMAPINFOHEADER's width and height
+  std::memcpy(bytes.data() + format + 12, size, sizeof size);  // BITMAPINFOHEADER's width and height
   return put(path, bytes);
 }
 
@@ -140,20 +141,29 @@ const Bad kBad[] = {
      "can't be opened: Too many levels of symbolic links"},
     {"http_url", [](const fs::path&) { return fs::path("http://127.0.0.1:9/a.mp4"); }, "can't be opened"},
     {"file_url", [](const fs::path& f) { return fs::path("file:" + write_clip(f / "a.mp4").string()); }, "can't be opened"},
-    {"subfile_url", [](const fs::path& f) { return fs::path("subfile,,start,0,end,9,,:" + write_clip(f / "a.mp4").string()); }, "can't be opened"},
+    {"subfile_url", [](const fs::path& f) { return fs::path("subfile,,start,0,end,9,,:" + write_clip(f / "a.mp4").string()); },
+     "can't be opened"},
     {"name_too_long", [](const fs::path& f) { return f / std::string(300, 'x'); }, "can't be opened: File name too long"},
     {"resolution_bomb", bomb, "16000x16000 pixels is outside the limits"},
     {"hundred_thousand_wide",
-     [](const fs::path& f) { return write_clip(f / "a.mkv", {{.codec = "png", .width = 100'000, .height = 1, .frames = 1, .format = AV_PIX_FMT_RGB24}}); },
+     [](const fs::path& f) {
+       return write_clip(f / "a.mkv", {{.codec = "png", .width = 100'000, .height = 1, .frames = 1, .format = AV_PIX_FMT_RGB24}});
+     },
      "100000x1 pixels is outside the limits"},
-    {"size_changes", [](const fs::path& f) { return joined(f, {}, {.width = 32, .height = 32}); }, "changes its frame size or pixel format"},
-    {"pixel_format_changes", [](const fs::path& f) { return joined(f, {}, {.format = AV_PIX_FMT_YUV444P}); }, "changes its frame size or pixel format"},
-    {"unknown_codec", [](const fs::path& f) { return patched(write_clip(f / "a.mp4"), "avc1", "zzz1"); }, "no video stream that can be decoded"},
-    {"codec_not_listed", [](const fs::path& f) { return write_clip(f / "a.avi", {{.codec = "flv", .options = {}}}); }, "is coded as flv, which is not read"},
+    {"size_changes", [](const fs::path& f) { return joined(f, {}, {.width = 32, .height = 32}); },
+     "changes its frame size or pixel format"},
+    {"pixel_format_changes", [](const fs::path& f) { return joined(f, {}, {.format = AV_PIX_FMT_YUV444P}); },
+     "changes its frame size or pixel format"},
+    {"unknown_codec", [](const fs::path& f) { return patched(write_clip(f / "a.mp4"), "avc1", "zzz1"); },
+     "no video stream that can be decoded"},
+    {"codec_not_listed", [](const fs::path& f) { return write_clip(f / "a.avi", {{.codec = "flv", .options = {}}}); },
+     "is coded as flv, which is not read"},
     {"encrypted",
      [](const fs::path& f) {
        return write_clip(f / "a.mp4", {StreamSpec{}},
-                         {{"encryption_scheme", "cenc-aes-ctr"}, {"encryption_key", "000102030405060708090a0b0c0d0e0f"}, {"encryption_kid", "00112233445566778899aabbccddeeff"}});
+                         {{"encryption_scheme", "cenc-aes-ctr"},
+                          {"encryption_key", "000102030405060708090a0b0c0d0e0f"},
+                          {"encryption_kid", "00112233445566778899aabbccddeeff"}});
      },
      ""},
 };
@@ -218,12 +228,16 @@ TEST(BadPictures, AreErrorsThatNameThePath) {
   const std::string png = slurp(scratch.path / "p.avi").substr(slurp(scratch.path / "p.avi").find("\x89PNG"));
   const std::string jpeg = slurp(scratch.path / "j.avi").substr(slurp(scratch.path / "j.avi").find("\xFF\xD8\xFF"));
   std::string bomb = png;
-  bomb.replace(16, 8, std::string("\x00\x00\x3E\x80\x00\x00\x3E\x80", 8));   // 16000 x 16000
+  bomb.replace(16, 8, std::string("\x00\x00\x3E\x80\x00\x00\x3E\x80", 8));  // 16000 x 16000
   const uint32_t crc = ~av_crc(av_crc_get_table(AV_CRC_32_IEEE_LE), ~0U, reinterpret_cast<const uint8_t*>(bomb.data() + 12), 17);
   for (size_t i = 0; i < 4; ++i) bomb[29 + i] = static_cast<char>(crc >> (24 - 8 * i));
   const std::pair<std::string, const char*> cases[] = {
-      {"", "is empty"},          {"GIF89a", "is neither JPEG nor PNG"},       {png.substr(0, 60), "is not a PNG that can be decoded"},
-      {bomb, "outside the limits"}, {jpeg.substr(0, 100), "is not a JPEG that can be decoded"}, {jpeg.substr(0, jpeg.find("\xFF\xD9") * 9 / 10), "is not a JPEG that can be decoded"},
+      {"", "is empty"},
+      {"GIF89a", "is neither JPEG nor PNG"},
+      {png.substr(0, 60), "is not a PNG that can be decoded"},
+      {bomb, "outside the limits"},
+      {jpeg.substr(0, 100), "is not a JPEG that can be decoded"},
+      {jpeg.substr(0, jpeg.find("\xFF\xD9") * 9 / 10), "is not a JPEG that can be decoded"},
   };
   for (const auto& [bytes, cause] : cases) {
     const auto path = put(scratch.path / "a.jpg", bytes);

@@ -9,8 +9,8 @@ extern "C" {
 #include <libavutil/opt.h>
 #include <libswscale/swscale.h>
 }
-#include <filesystem>
 #include <mvrm/core/random.h>
+#include <filesystem>
 
 #include <map>
 #include <memory>
@@ -27,15 +27,15 @@ struct StreamSpec {
   int width = 64, height = 48, frames = 16;
   AVPixelFormat format = AV_PIX_FMT_YUV420P;
   AVRational time_base{1, 8};
-  std::vector<int64_t> pts = {};                     // in time_base; empty = 0, 1, 2 …
-  std::map<std::string, std::string> options = {};   // of the encoder
+  std::vector<int64_t> pts = {};                    // in time_base; empty = 0, 1, 2 …
+  std::map<std::string, std::string> options = {};  // of the encoder
   AVRational pixel_aspect{1, 1};
   AVColorRange range = AVCOL_RANGE_UNSPECIFIED;
-  double rotation = 0;                               // degrees, as a display matrix
-  bool cover = false;                                // an attached picture
-  int skip_packets = 0;                              // the first packets are lost
-  bool noise = false;                                // noise instead of grey: a large file
-  int64_t duration = 1;                              // of a frame, in time_base; 0 makes mp4's edit list leave out the last one
+  double rotation = 0;   // degrees, as a display matrix
+  bool cover = false;    // an attached picture
+  int skip_packets = 0;  // the first packets are lost
+  bool noise = false;    // noise instead of grey: a large file
+  int64_t duration = 1;  // of a frame, in time_base; 0 makes mp4's edit list leave out the last one
 };
 using MuxerOptions = std::map<std::string, std::string>;
 
@@ -85,7 +85,8 @@ class ClipWriter {
     codec->strict_std_compliance = FF_COMPLIANCE_UNOFFICIAL;
     codec->flags |= AV_CODEC_FLAG_BITEXACT;
     if ((muxer_->oformat->flags & AVFMT_GLOBALHEADER) != 0) codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-    for (const auto& [key, value] : spec.options) check(av_opt_set(codec, key.c_str(), value.c_str(), AV_OPT_SEARCH_CHILDREN), "encoder option");
+    for (const auto& [key, value] : spec.options)
+      check(av_opt_set(codec, key.c_str(), value.c_str(), AV_OPT_SEARCH_CHILDREN), "encoder option");
     check(avcodec_open2(codec, encoder, nullptr), "encoder");
     AVStream* stream = avformat_new_stream(muxer_, nullptr);
     stream->time_base = spec.time_base;
@@ -99,7 +100,8 @@ class ClipWriter {
   }
 
   void encode(const StreamSpec& spec, int index) {
-    SwsContext* scaler = sws_getContext(spec.width, spec.height, AV_PIX_FMT_GRAY8, spec.width, spec.height, spec.format, SWS_POINT, nullptr, nullptr, nullptr);
+    SwsContext* scaler = sws_getContext(spec.width, spec.height, AV_PIX_FMT_GRAY8, spec.width, spec.height, spec.format, SWS_POINT, nullptr,
+                                        nullptr, nullptr);
     AVFrame* frame = av_frame_alloc();
     frame->format = spec.format;
     frame->width = spec.width;

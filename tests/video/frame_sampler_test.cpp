@@ -25,7 +25,7 @@ TEST(FrameSampler, DemoScriptLeavesOutTheLastFrameAndRepeatsNothing) {
   EXPECT_EQ(sample_indices(Sampling::stride, 24, 16), (Indices{0, 1, 3, 4, 6, 7, 9, 10, 12, 13, 15, 16, 18, 19, 21, 22}));
   EXPECT_EQ(sample_indices(Sampling::stride, 3, 16), (Indices{0, 1, 2}));
   EXPECT_EQ(sample_indices(Sampling::stride, 16, 16).size(), 16U);
-  EXPECT_EQ(sample_indices(Sampling::stride, 24, 48).size(), 24U);   // v1.1 on the published example: all 24
+  EXPECT_EQ(sample_indices(Sampling::stride, 24, 48).size(), 24U);  // v1.1 on the published example: all 24
 }
 
 // "Integer floor is exact for n <= 3000."
@@ -47,9 +47,9 @@ TEST(FrameSampler, StrideOfSixteenIsIntegerFloor) {
 
 // With 48 frames numpy's float64 gives one less at exactly these (n, i), spec/videoscore.md 2.12.
 TEST(FrameSampler, StrideOfFortyEightHasNumpysExceptions) {
-  const std::map<int64_t, std::set<int64_t>> one_less{
-      {208, {27}},         {392, {30}},  {416, {27}},          {784, {15, 27, 30}}, {808, {30}},  {832, {27}},  {880, {27}}, {1544, {30}},
-      {1568, {15, 27, 30}}, {1592, {30}}, {1616, {15, 27, 30}}, {1664, {27}},        {1712, {27}}, {1760, {27}}, {1808, {27}}};
+  const std::map<int64_t, std::set<int64_t>> one_less{{208, {27}},          {392, {30}},  {416, {27}},  {784, {15, 27, 30}},  {808, {30}},
+                                                      {832, {27}},          {880, {27}},  {1544, {30}}, {1568, {15, 27, 30}}, {1592, {30}},
+                                                      {1616, {15, 27, 30}}, {1664, {27}}, {1712, {27}}, {1760, {27}},         {1808, {27}}};
   for (int64_t n = 49; n <= 3000; ++n) {
     const Indices indices = sample_indices(Sampling::stride, n, 48);
     ASSERT_EQ(indices.size(), 48U);

@@ -20,8 +20,8 @@ using mvrm::test::write_clip;
 using mvrm::video::Frame;
 using mvrm::video::Frames;
 using mvrm::video::read_video;
-using mvrm::video::Sampling;
 using mvrm::video::SampleRule;
+using mvrm::video::Sampling;
 
 int middle_of(const Frame& frame) { return frame.rgb_HWC[static_cast<size_t>((frame.height / 2 * frame.width + frame.width / 2) * 3)]; }
 
@@ -51,7 +51,7 @@ TEST(VideoReader, ReadsAClip) {
   const Frames frames = expect_whole(write_clip(scratch.path / "a.mp4"), 16, 48, 64);
   EXPECT_EQ(frames.indices.front(), 0);
   EXPECT_EQ(frames.indices.back(), 15);
-  EXPECT_DOUBLE_EQ(frames.start_seconds[1] - frames.start_seconds[0], 0.125);   // 8 frames a second
+  EXPECT_DOUBLE_EQ(frames.start_seconds[1] - frames.start_seconds[0], 0.125);  // 8 frames a second
 }
 
 TEST(VideoReader, KeepsTheSampledFramesAlone) {
@@ -139,7 +139,8 @@ TEST(VideoReader, AClipWithoutItsFirstKeyFrameStartsAtTheNext) {
 // Lossless trimming leaves frames in the file and hides them; what is hidden isn't missing.
 TEST(VideoReader, FramesThatTheEditListHidesAreNotTruncation) {
   const Scratch scratch("video10");
-  const Frames frames = read_video(write_clip(scratch.path / "a.mp4", {{.duration = 0}}), {.sampling = Sampling::linspace, .max_frames = 2});
+  const Frames frames =
+      read_video(write_clip(scratch.path / "a.mp4", {{.duration = 0}}), {.sampling = Sampling::linspace, .max_frames = 2});
   EXPECT_EQ(frames.total, 15);
   EXPECT_EQ(frames.indices, (std::vector<int64_t>{0, 14}));
   expect_greys(frames, 3);
@@ -166,7 +167,8 @@ TEST(VideoReader, AHeaderThatDeclaresTooFewFramesIsBelieved) {
 TEST(VideoReader, AHeaderThatDeclaresTooManyFramesIsATruncatedClip) {
   const Scratch scratch("video8");
   const auto path = write_clip(scratch.path / "a.avi", {{.codec = "mjpeg", .format = AV_PIX_FMT_YUVJ420P}});
-  for (const auto& [declared, cause] : {std::pair{40U, "is truncated: 16 of 40 frames"}, std::pair{2'000'000'000U, "declares 2000000000 frames"}}) {
+  for (const auto& [declared, cause] :
+       {std::pair{40U, "is truncated: 16 of 40 frames"}, std::pair{2'000'000'000U, "declares 2000000000 frames"}}) {
     declare_frames(path, declared);
     try {
       read_video(path, {.sampling = Sampling::all});

@@ -14,7 +14,7 @@ std::vector<std::string> layout_names();
 
 struct ConvertReport {
   int64_t rows_read = 0, rows_written = 0;
-  std::map<std::string, int64_t> losses;           // what the layout can't hold, and in how many rows
+  std::map<std::string, int64_t> losses;  // what the layout can't hold, and in how many rows
 };
 
 // Rows of all inputs in order, media paths rewritten relative to the folder of `out`, or absolute where they lie outside it. `out`: .json

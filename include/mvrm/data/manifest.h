@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a data file (JSON array, JSON Lines, Parquet) into samples; labels are matched by name, never by position.
 #pragma once
-#include <functional>
 #include <mvrm/data/sample.h>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,22 +16,22 @@ bool reads_parquet();
 
 struct Manifest {
   std::filesystem::path path;
-  std::vector<std::string> dimensions;             // K names
+  std::vector<std::string> dimensions;  // K names
   std::vector<Sample> samples;
-  std::string hash;                                // SHA-256 of the file
+  std::string hash;  // SHA-256 of the file
 };
 
 // One thing that is wrong with one row.
 struct Problem {
-  int64_t line = 0;                                // 1-based; of a Parquet file the row's number
-  std::string id;                                  // empty when the row's id can't be told
+  int64_t line = 0;  // 1-based; of a Parquet file the row's number
+  std::string id;    // empty when the row's id can't be told
   std::string cause;
 };
 
 struct ManifestOptions {
   // Names and order to read. nullopt: the key order of the first labelled row; videofeedback_dimensions() when no row has labels.
   std::optional<std::vector<std::string>> dimensions = {};
-  float label_low = 1.0F, label_high = 4.0F;       // inclusive; outside is an error
+  float label_low = 1.0F, label_high = 4.0F;  // inclusive; outside is an error
   bool require_labels = false;
   // Given: hears of every problem of every row, and rows with problems are left out. Not given: the first problem is thrown.
   std::function<void(const Problem&)> on_problem = {};
