@@ -12,21 +12,6 @@ namespace mvrm::eval {
 
 namespace {
 
-// By name: a data file without labels may name other dimensions than the model's.
-at::Tensor labels_of(const data::Manifest& manifest, const std::vector<std::string>& dimensions) {
-  const auto count = static_cast<int64_t>(manifest.samples.size()), width = static_cast<int64_t>(dimensions.size());
-  at::Tensor label_NK = at::full({count, width}, std::numeric_limits<float>::quiet_NaN(), at::kFloat);
-  for (int64_t k = 0; k < width; ++k) {
-    const auto found = std::find(manifest.dimensions.begin(), manifest.dimensions.end(), dimensions[static_cast<size_t>(k)]);
-    const auto column = static_cast<size_t>(found - manifest.dimensions.begin());
-    for (int64_t n = 0; n < count; ++n) {
-      const auto& label_K = manifest.samples[static_cast<size_t>(n)].label_K;
-      if (column < label_K.size()) label_NK.mutable_data_ptr<float>()[n * width + k] = label_K[column];
-    }
-  }
-  return label_NK;
-}
-
 void take(Predictions& result, const model::SampleOutput& output) {
   const auto n = static_cast<size_t>(output.index);
   at::Tensor reward_K = result.reward_NK[output.index];
@@ -62,8 +47,23 @@ void share_remarks(Predictions& result, const std::vector<int64_t>& mine, dist::
 
 }  // namespace
 
+// By name: a data file without labels may name other dimensions than the model's.
+at::Tensor labels_of(const data::Manifest& manifest, const std::vector<std::string>& dimensions) {
+  const auto count = static_cast<int64_t>(manifest.samples.size()), width = static_cast<int64_t>(dimensions.size());
+  at::Tensor label_NK = at::full({count, width}, std::numeric_limits<float>::quiet_NaN(), at::kFloat);
+  for (int64_t k = 0; k < width; ++k) {
+    const auto found = std::find(manifest.dimensions.begin(), manifest.dimensions.end(), dimensions[static_cast<size_t>(k)]);
+    const auto column = static_cast<size_t>(found - manifest.dimensions.begin());
+    for (int64_t n = 0; n < count; ++n) {
+      const auto& label_K = manifest.samples[static_cast<size_t>(n)].label_K;
+      if (column < label_K.size()) label_NK.mutable_data_ptr<float>()[n * width + k] = label_K[column];
+    }
+  }
+  return label_NK;
+}
+
 Predictions predict(const model::RewardModel& model, data::Dataset& dataset, int64_t batch, dist::Communicator& comm,
-                    const core::Context& context, bool keep_features) {
+                    const core::Context& context, bool keep_features, const OnRow& on_row) {
   const int64_t count = dataset.size();
   const auto dimensions = static_cast<int64_t>(model.config.dimensions.size());
   Predictions result{.ids = {},
@@ -71,14 +71,20 @@ Predictions predict(const model::RewardModel& model, data::Dataset& dataset, int
                      .reward_NK = at::zeros({count, dimensions}, at::kFloat),
                      .label_NK = labels_of(dataset.manifest(), model.config.dimensions)};
   if (keep_features) result.feature_ND = at::zeros({count, model.config.text.hidden_size}, at::kFloat);
-  for (const auto& sample : dataset.manifest().samples) result.ids.push_back(sample.id);
+  for (const auto& sample : dataset.manifest().samples) {
+    result.ids.push_back(sample.id);
+    result.prompts.push_back(sample.prompt);
+  }
   result.frame_indices.resize(static_cast<size_t>(count));
   result.tokens.resize(static_cast<size_t>(count));
   result.errors.resize(static_cast<size_t>(count));
 
   const auto mine = dist::interleaved_rows(count, comm);
   model::forward_pass(model, dataset, mine, batch, context, "score", [&](std::span<const model::SampleOutput> outputs) {
-    for (const auto& output : outputs) take(result, output);
+    for (const auto& output : outputs) {
+      take(result, output);
+      if (on_row) on_row(result, output.index);
+    }
   });
   dist::share_interleaved_rows(result.reward_NK, comm);
   if (keep_features) dist::share_interleaved_rows(result.feature_ND, comm);

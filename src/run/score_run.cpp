@@ -93,15 +93,4 @@ std::string score_table(const ScoreResult& result) {
   return report::to_text(table);
 }
 
-std::string spearman_table(const eval::EvalResult& result) {
-  report::Table table{.header = {"dimension", "n", "Spearman x100", "95 % low", "95 % high", "p"}, .rows = {}};
-  for (const auto& d : result.dimensions) {
-    table.rows.push_back({d.name, std::to_string(d.n), report::fixed(100 * d.spearman, 4), report::fixed(100 * d.low, 2),
-                          report::fixed(100 * d.high, 2), std::isnan(d.p_value) ? "n/a" : nlohmann::json(d.p_value).dump()});
-  }
-  table.rows.push_back({"mean", std::to_string(result.n), report::fixed(100 * result.mean, 4), report::fixed(100 * result.mean_low, 2),
-                        report::fixed(100 * result.mean_high, 2), ""});
-  return report::to_text(table);
-}
-
 }  // namespace mvrm::run

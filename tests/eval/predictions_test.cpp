@@ -40,9 +40,9 @@ TEST(Predictions, RoundTripKeepsEveryBitAndMissingLabels) {
   const auto read = eval::read_predictions(scratch.path / "p.jsonl");
   EXPECT_EQ(read.ids, written.ids);
   EXPECT_EQ(read.dimensions, written.dimensions);
-  EXPECT_TRUE(at::equal(read.reward_NK, written.reward_NK));
+  EXPECT_TRUE(at::equal(read.reward_NK.to(at::kFloat), written.reward_NK));
   EXPECT_TRUE(at::equal(read.label_NK.isnan(), written.label_NK.isnan()));
-  EXPECT_TRUE(at::equal(read.label_NK.nan_to_num(), written.label_NK.nan_to_num()));
+  EXPECT_TRUE(at::equal(read.label_NK.nan_to_num().to(at::kFloat), written.label_NK.nan_to_num()));
 }
 
 TEST(Predictions, ReadsVideoScoreRowsAsArrayAndAsLines) {
@@ -51,7 +51,7 @@ TEST(Predictions, ReadsVideoScoreRowsAsArrayAndAsLines) {
   for (const auto& text : {"[\n" + row + "\n]\n", row + "\n"}) {
     const auto read = eval::read_predictions(write(scratch, text));
     EXPECT_EQ(read.dimensions, data::videofeedback_dimensions());
-    EXPECT_EQ(read.reward_NK[0][0].item<float>(), 1.898f);
+    EXPECT_EQ(read.reward_NK[0][0].item<double>(), 1.898);
     EXPECT_EQ(read.label_NK[0][2].item<float>(), 3.0f);
     EXPECT_TRUE(std::isnan(read.label_NK[0][3].item<float>()));
   }
@@ -72,7 +72,7 @@ TEST(Predictions, BrokenFilesNameTheLineAndTheCause) {
   const test::Scratch scratch("predictions");
   const std::string good = R"({"id": "1", "scores": {"a": 1}})";
   const std::pair<std::string, std::string> cases[] = {
-      {"", "holds no predictions"},
+      {"", "holds no rows"},
       {good + "\n{\"id\": \"2\", ", ":2: is not valid JSON"},
       {good + "\n{\"scores\": {\"a\": 1}}", ":2: a row needs a text 'id'"},
       {good + "\n{\"id\": \"2\"}", ":2: sample '2': neither 'scores' nor 'ans'"},
