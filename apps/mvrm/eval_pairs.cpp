@@ -54,7 +54,7 @@ int eval_vbench(const Arguments& arguments) {
 
   if (preferences.empty()) preferences = source.model.data_file;
   if (preferences.empty()) throw core::ConfigError("mvrm eval vbench: give --preferences; see 'mvrm eval vbench --help'");
-  const auto predictions = read_source(source, arguments.front(), mvrm::eval::RepeatedIds::refuse);
+  const auto predictions = read_source(source, arguments.front(), mvrm::eval::RepeatedIds::allow);
   options.resamples = shown.resamples;
   options.threads = bootstrap_threads(source);
   const auto result = mvrm::eval::evaluate_vbench(predictions, name_of(source), preferences, options);

@@ -3,6 +3,7 @@
 // named on the command line and answers one line of JSON for each line on stdin: "spearman", or "bootstrap RESAMPLES THREADS".
 // Only the work is timed, not reading or writing.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <mvrm/core/files.h>
 #include <mvrm/eval/rank_correlation.h>
 #include <chrono>

@@ -146,7 +146,8 @@ Predictions read_predictions(const std::filesystem::path& path, RepeatedIds repe
   for_each_row(path, [&](const Row& row, const std::string& where) {
     const std::string& id = text_field(row, "id", where);
     const auto [first, fresh] = first_place.emplace(id, where);
-    if (!fresh && (repeated == RepeatedIds::refuse || !is_videoscore(row))) fail_row(where, id, "duplicate id; first in " + first->second);
+    const bool allowed = repeated == RepeatedIds::allow || (repeated == RepeatedIds::as_videoscore && is_videoscore(row));
+    if (!fresh && !allowed) fail_row(where, id, "duplicate id; first in " + first->second);
     read_row(row, where, id, table);
   });
   return table.finish();

@@ -2,6 +2,7 @@
 // Python's random.Random: MT19937 seeded by init_by_array, numbers of 53 bits. For baselines that others published.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace mvrm::eval {

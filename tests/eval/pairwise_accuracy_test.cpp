@@ -106,7 +106,7 @@ class Vbench : public testing::Test {
   eval::VbenchResult evaluate(const std::string& predictions, const std::string& preferences, bool compatible = false) {
     core::write_file_atomic(scratch.path / "p.jsonl", predictions);
     core::write_file_atomic(scratch.path / "q.jsonl", preferences);
-    return eval::evaluate_vbench(eval::read_predictions(scratch.path / "p.jsonl"), "p.jsonl", scratch.path / "q.jsonl",
+    return eval::evaluate_vbench(eval::read_predictions(scratch.path / "p.jsonl", eval::RepeatedIds::allow), "p.jsonl", scratch.path / "q.jsonl",
                                  {.videoscore_compatible = compatible, .resamples = 50});
   }
 };

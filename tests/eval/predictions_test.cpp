@@ -79,7 +79,7 @@ TEST(Predictions, BrokenFilesNameTheLineAndTheCause) {
       {good + "\n{\"id\": \"2\", \"scores\": {\"a\": \"x\"}}", ":2: sample '2': 'scores.a' is not a number"},
       {good + "\n{\"id\": \"2\", \"scores\": [1]}", "'scores' must be an object"},
       {"[{\"id\": \"1\", \"ref\": \"[1, 2]\", \"ans\": \"[1, 2, 3, 4, 5]\"}]", "row 1: sample '1': 'ref' must be a string holding a list of 5 numbers"},
-      {"[1, 2", "is not valid JSON"},
+      {"[{\"id\": \"1\", ", "is not valid JSON"},
   };
   for (const auto& [text, cause] : cases) {
     const auto path = write(scratch, text);

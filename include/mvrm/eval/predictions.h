@@ -39,8 +39,9 @@ core::Tensor labels_of(const data::Manifest& manifest, const std::vector<std::st
 void write_predictions(const std::filesystem::path& path, const Predictions& predictions, const std::string& made_by = {});
 std::string prediction_line(const Predictions& predictions, int64_t row, const std::string& made_by = {});  // with its line feed
 
-// VideoScore's scripts add to a result file that is there, so ids come again; they count every row. `refuse` throws for that too.
-enum class RepeatedIds { as_videoscore, refuse };
+// VideoScore's scripts add to a result file that is there, so ids come again; they count every row. `refuse` throws for that too; `allow` is for
+// ids that need not differ (VBench's without an aspect).
+enum class RepeatedIds { as_videoscore, refuse, allow };
 // Rows {"id", "labels", "scores"} or VideoScore's {"id", "text", "ref", "ans"}, where free text may stand as "response" in place of
 // "ans" (integer_answers). A JSON array or JSON Lines. Throws DataError with file, row and cause.
 Predictions read_predictions(const std::filesystem::path& path, RepeatedIds repeated = RepeatedIds::as_videoscore);
