@@ -43,15 +43,18 @@ class SidedPreferences {
  public:
   void add(const Row& row, const std::string& where) {
     const std::string& id = text_field(row, "id", where);
-    const auto side = side_of(id);
-    if (!side) fail_row(where, id, "an id of a pair ends in _left or _right behind a number");
     const auto& value = row.at("preference");
     if (!value.is_number()) fail_row(where, id, "'preference' is not a number");
+    add(id, value.get<double>(), where);
+  }
+  void add(const std::string& id, double preference, const std::string& where) {
+    const auto side = side_of(id);
+    if (!side) fail_row(where, id, "an id of a pair ends in _left or _right behind a number");
     auto [entry, fresh] = pairs_.try_emplace(side->key);
     if (fresh) order_.push_back(side->key);
     double& slot = side->left ? entry->second.left : entry->second.right;
     if (!std::isnan(slot)) fail_row(where, id, "duplicate id");
-    slot = value.get<double>();
+    slot = preference;
     entry->second.where = where;
   }
   Votes finish() const {
@@ -76,6 +79,16 @@ class SidedPreferences {
   std::vector<int64_t> order_;
 };
 
+Votes votes_of(const data::Manifest& manifest) {
+  SidedPreferences sided;
+  for (const auto& sample : manifest.samples) {
+    const std::string where = manifest.path.string() + ": row " + std::to_string(sample.line);
+    if (sample.preferences.empty()) fail_row(where, sample.id, "has no 'preference'");
+    sided.add(sample.id, sample.preferences.front().value, where);
+  }
+  return sided.finish();
+}
+
 }  // namespace
 
 bool agrees(double left, double right, Preference preference) {
@@ -87,12 +100,15 @@ bool agrees(double left, double right, Preference preference) {
 }
 
 Votes read_votes(const std::filesystem::path& path) {
+  if (path.extension() == ".parquet") return votes_of(data::load_manifest(path));
   Votes votes;
   SidedPreferences sided;
+  int64_t place = -1;
   std::unordered_map<int64_t, std::string> first_place;
   for_each_row(path, [&](const Row& row, const std::string& where) {
     if (row.contains("preference")) return sided.add(row, where);
-    const int64_t key = index_field(row, where);
+    ++place;
+    const int64_t key = !row.contains("idx") && row.contains("left_video") ? place : index_field(row, where);
     const auto [first, fresh] = first_place.emplace(key, where);
     if (!fresh) fail_row(where, std::to_string(key), "duplicate idx; first in " + first->second);
     const HumanVote vote = vote_field(row, where, std::to_string(key));

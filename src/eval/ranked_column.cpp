@@ -2,9 +2,9 @@
 #include "ranked_column.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <mvrm/core/error.h>
+#include <utility>
 
 namespace mvrm::eval {
 
@@ -21,23 +21,36 @@ uint64_t key_of(double value) {
   return (bits >> 63) != 0 ? ~bits : bits | (uint64_t{1} << 63);
 }
 
-constexpr int kDigitBits = 11, kDigits = 6;
-constexpr size_t kBuckets = size_t{1} << kDigitBits;
-constexpr size_t digit_of(uint64_t key, int digit) { return (key >> (digit * kDigitBits)) & (kBuckets - 1); }
+// Where the keys of a column differ: labels and float32 values share most of their 64 bits, so few digits remain to sort by.
+struct Digits {
+  int low = 0, bits = 11, count = 0;
+  size_t buckets() const { return size_t{1} << bits; }
+  size_t of(uint64_t key, int digit) const { return (key >> (low + digit * bits)) & (buckets() - 1); }
+};
 
-// Least significant digit first; a digit that all keys share costs nothing, and labels and float32 values share most of them.
+Digits digits_of(const std::vector<Item>& items) {
+  uint64_t differing = 0;
+  for (const Item& item : items) differing |= item.key ^ items.front().key;
+  Digits digits;
+  if (differing == 0) return digits;
+  digits.low = std::countr_zero(differing);
+  const int width = 64 - std::countl_zero(differing) - digits.low;
+  digits.count = (width + digits.bits - 1) / digits.bits;
+  digits.bits = (width + digits.count - 1) / digits.count;
+  return digits;
+}
+
+// Least significant digit first.
 void radix_sort(std::vector<Item>& items) {
-  std::vector<std::array<uint32_t, kBuckets>> histogram(kDigits);
-  for (const Item& item : items) {
-    for (int digit = 0; digit < kDigits; ++digit) ++histogram[static_cast<size_t>(digit)][digit_of(item.key, digit)];
-  }
+  const Digits digits = digits_of(items);
   std::vector<Item> other(items.size());
-  for (int digit = 0; digit < kDigits; ++digit) {
-    auto& start = histogram[static_cast<size_t>(digit)];
-    if (start[digit_of(items.front().key, digit)] == items.size()) continue;
+  std::vector<uint32_t> start;
+  for (int digit = 0; digit < digits.count; ++digit) {
+    start.assign(digits.buckets(), 0);
+    for (const Item& item : items) ++start[digits.of(item.key, digit)];
     uint32_t sum = 0;
     for (auto& bucket : start) sum += std::exchange(bucket, sum);
-    for (const Item& item : items) other[start[digit_of(item.key, digit)]++] = item;
+    for (const Item& item : items) other[start[digits.of(item.key, digit)]++] = item;
     items.swap(other);
   }
 }

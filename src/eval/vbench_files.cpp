@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <mvrm/data/manifest.h>
 
 #include "row_file.h"
 
@@ -24,6 +25,21 @@ std::string prompt_of(const Row& row) {
   const std::string text = value->get<std::string>(), opening = "text prompt is \"";
   const size_t begin = text.find(opening), end = begin == std::string::npos ? begin : text.find("\",\n", begin + opening.size());
   return end == std::string::npos ? "" : text.substr(begin + opening.size(), end - begin - opening.size());
+}
+
+std::unordered_map<VbenchKey, VbenchVideo> preferences_of(const data::Manifest& manifest) {
+  std::unordered_map<VbenchKey, VbenchVideo> videos;
+  for (const auto& sample : manifest.samples) {
+    const std::string where = manifest.path.string() + ": row " + std::to_string(sample.line);
+    const auto parts = vbench_id(sample.id);
+    if (!parts || parts->aspect.empty()) fail_row(where, sample.id, "a VBench id is <aspect>_<number>_<model>");
+    VbenchVideo video{.where = where, .prompt = sample.prompt_is_complete ? "" : sample.prompt, .over = {}};
+    for (const auto& preference : sample.preferences) {
+      if (preference.over != parts->model) video.over[preference.over] = preference.value;
+    }
+    videos.emplace(sample.id, std::move(video));
+  }
+  return videos;
 }
 
 }  // namespace
@@ -51,6 +67,7 @@ std::string AspectOrder::next(int64_t number, const std::string& where, const st
 }
 
 std::unordered_map<VbenchKey, VbenchVideo> read_vbench_preferences(const std::filesystem::path& path) {
+  if (path.extension() == ".parquet") return preferences_of(data::load_manifest(path));
   std::unordered_map<VbenchKey, VbenchVideo> videos;
   for_each_row(path, [&](const Row& row, const std::string& where) {
     const std::string& id = text_field(row, "id", where);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
+#include <mvrm/data/manifest.h>
 #include <mvrm/eval/compare.h>
 #include <mvrm/eval/vbench.h>
 
@@ -98,6 +99,21 @@ TEST(Pairwise, UnpairedSidesAreRefusedOrDropped) {
   EXPECT_EQ(eval::match_pairs(one_side, votes, "file", true).keys, (std::vector<int64_t>{0}));
   EXPECT_THROW(eval::match_pairs(rows({"5_left"}, {1}), votes, "file"), core::DataError);
   EXPECT_THROW(eval::match_pairs(rows({"5_middle"}, {1}), votes, "file"), core::DataError);
+}
+
+// The small Parquet files that the tests of the readers have: benchmark rows as they are published.
+TEST(Pairwise, VotesComeOutOfParquetAndOfRowsWithBothClips) {
+  const std::filesystem::path folder = std::filesystem::path(MVRM_SOURCE_DIR) / "tests/data/parquet";
+  if (data::reads_parquet()) {
+    const auto votes = eval::read_votes(folder / "bench_genaibench.parquet");
+    ASSERT_FALSE(votes.keys.empty());
+    EXPECT_EQ(votes.keys[0], 0);
+  }
+  const test::Scratch scratch("votes");
+  core::write_file_atomic(scratch.path / "v.jsonl", "{\"left_video\": \"a.mp4\", \"vote_type\": \"leftvote\"}\n{\"left_video\": \"b.mp4\", \"vote_type\": \"bothbad_vote\"}\n");
+  const auto votes = eval::read_votes(scratch.path / "v.jsonl");
+  EXPECT_EQ(votes.keys, (std::vector<int64_t>{0, 1}));
+  EXPECT_EQ(votes.preferences, (std::vector<Preference>{Preference::left, Preference::tie}));
 }
 
 class Vbench : public testing::Test {

@@ -21,7 +21,8 @@ struct Votes {
   std::vector<Preference> preferences;
 };
 // GenAI-Bench rows {"idx", "human_vote"} (ties and both-bad are no preference), or VideoScore-Bench rows {"id": "0007_left",
-// "preference": number}, two a pair. Throws DataError with file, row and cause.
+// "preference": number}, two a pair; a JSON array, JSON Lines, or Parquet where built in. A row that holds both clips of a pair
+// ("left_video") and no "idx" has its place in the file for one. Throws DataError with file, row and cause.
 Votes read_votes(const std::filesystem::path& path);
 
 struct PairTable {
