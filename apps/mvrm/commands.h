@@ -16,6 +16,8 @@ int synth(const Arguments& arguments);
 int train(const Arguments& arguments);
 int profile(const Arguments& arguments);
 int refine(const Arguments& arguments);
+int whatif(const Arguments& arguments);
+int explain(const Arguments& arguments);
 int score(const Arguments& arguments);
 int eval(const Arguments& arguments);
 int data(const Arguments& arguments);

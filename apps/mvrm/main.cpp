@@ -22,6 +22,8 @@ constexpr Command kCommands[] = {
     {"train", "train a reward model, with any refinement strategy", mvrm::app::train},
     {"profile", "one forward pass over a data set: self-influence per sample and dimension", mvrm::app::profile},
     {"refine", "turn a profile into a refinement plan, or list suspect labels", mvrm::app::refine},
+    {"whatif", "what the head would score if labels were dropped or changed", mvrm::app::whatif},
+    {"explain", "which frames and regions of a clip carry its rewards and their risk", mvrm::app::explain},
     {"score", "score videos", mvrm::app::score},
     {"eval", "Spearman per dimension over predictions or a model", mvrm::app::eval},
     {"data", "check a data file as a whole, or convert it into another layout", mvrm::app::data},

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Closed-form self-influence and the forward pass that collects it. N samples, K dimensions, D feature width.
+// N samples, K dimensions, D feature width.
+#include <mvrm/influence/estimator.h>
+
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
-#include <mvrm/core/files.h>
-#include <mvrm/dist/shard.h>
-#include <mvrm/influence/estimator.h>
-#include <mvrm/model/forward_pass.h>
-#include <algorithm>
-#include <chrono>
-#include <memory>
-#include <nlohmann/json.hpp>
-
-#include "profile_store.h"
+#include <mvrm/influence/bayes_head.h>
+#include <mvrm/influence/leverage.h>
+#include <mvrm/influence/matrix.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <cmath>
 
 namespace mvrm::influence {
-
-namespace fs = std::filesystem;
 
 at::Tensor closed_form(const at::Tensor& residual_NK, const at::Tensor& feature_sq_norm_N, bool with_bias) {
   core::check_shape(feature_sq_norm_N, {residual_NK.size(0)}, "feature_sq_norm");
@@ -25,114 +20,119 @@ at::Tensor closed_form(const at::Tensor& residual_NK, const at::Tensor& feature_
 
 at::Tensor tracin_scalar(const at::Tensor& self_influence_NK) { return self_influence_NK.to(at::kDouble).nansum(1); }
 
-namespace {
-
-// What a partial profile must match to be continued.
-nlohmann::json identity_of(const Profile& profile) {
-  return {{"model_hash", profile.model_hash}, {"data_hash", profile.data_hash}, {"reading", profile.reading},
-          {"dimensions", profile.dimensions}, {"samples", profile.ids.size()},  {"features", profile.feature_ND.defined()}};
+at::Tensor tracin(const std::vector<Checkpoint>& checkpoints) {
+  if (checkpoints.empty()) throw core::ConfigError("tracin: needs at least one checkpoint");
+  const Profile& first = *checkpoints.front().profile;
+  at::Tensor sum_NK = at::zeros_like(first.residual_NK, at::kDouble);
+  for (const auto& [profile, learning_rate] : checkpoints) {
+    if (!(learning_rate > 0 && std::isfinite(learning_rate))) throw core::ConfigError("tracin: a checkpoint's learning rate must be > 0");
+    if (profile->ids != first.ids || profile->dimensions != first.dimensions || profile->data_hash != first.data_hash) {
+      throw core::DataError("tracin: the checkpoints are profiles of different data files; profile the same file with every checkpoint");
+    }
+    sum_NK += learning_rate * closed_form(profile->residual_NK, profile->feature_sq_norm_N);
+  }
+  return sum_NK;
 }
 
-std::string reading_of(const video::SampleRule& rule, at::ScalarType dtype) {
-  const bool capped = rule.sampling != video::Sampling::all;
-  return "sampling " + video::name_of(rule.sampling) + (capped ? ", max_frames " + std::to_string(rule.max_frames) : "") + ", model " +
-         c10::toString(dtype);
-}
-
-void check_dimensions(const data::Manifest& manifest, const std::vector<std::string>& dimensions) {
-  if (manifest.dimensions == dimensions) return;
-  const auto list = [](const std::vector<std::string>& names) {
-    std::string text;
-    for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
-    return text;
-  };
-  throw core::DataError(manifest.path.string() + ": has the dimensions [" + list(manifest.dimensions) + "], the model has [" +
-                        list(dimensions) + "]");
-}
-
-bool can_resume(const fs::path& directory, const Profile& profile) {
-  if (!fs::exists(directory / "profile.json") || !fs::exists(directory / "profile.safetensors") || profile.model_hash.empty()) return false;
-  const auto stored = nlohmann::json::parse(core::read_file(directory / "profile.json"), nullptr, false);
-  const auto identity = identity_of(profile);
-  return stored.is_object() && std::all_of(identity.items().begin(), identity.items().end(),
-                                           [&](const auto& item) { return stored.value(item.key(), nlohmann::json()) == item.value(); });
-}
-
-std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& profile, dist::Communicator& comm,
-                                         const core::Context& context) {
-  if (directory.empty()) return nullptr;
-  if (comm.is_main()) {
-    fs::create_directories(directory);
-    if (!can_resume(directory, profile)) {
-      if (fs::exists(directory / "profile.json")) {
-        context.log.info(directory.string() + ": belongs to another model, data file or way of reading it; profiling anew");
-      }
-      // The summary goes first: without it, nothing that is left in the folder passes for a profile.
-      for (const char* name : {"profile.json", "samples.jsonl", "self_influence.csv"}) fs::remove(directory / name);
-      ProfileStore::create(directory, profile);
-      core::write_file_atomic(directory / "profile.json", identity_of(profile).dump(2) + "\n");
+at::Tensor autograd_influence(const at::Tensor& feature_ND, const at::Tensor& label_NK, const at::Tensor& weight_KD, const at::Tensor& bias_K,
+                              bool with_bias) {
+  const at::AutoGradMode grad_mode(true);
+  const at::Tensor weight = weight_KD.to(at::kDouble).clone().requires_grad_(true), bias = bias_K.to(at::kDouble).clone().requires_grad_(true);
+  const at::Tensor label = label_NK.to(at::kDouble);
+  at::Tensor risk_NK = at::empty(label_NK.sizes(), at::kDouble);
+  for (int64_t n = 0; n < label.size(0); ++n) {
+    const at::Tensor residual_K = at::linear(feature_ND[n].to(at::kDouble), weight, bias) - label[n];
+    for (int64_t k = 0; k < label.size(1); ++k) {
+      const auto gradient = torch::autograd::grad({0.5 * residual_K[k].square()}, {weight, bias}, {}, /*retain_graph=*/true);
+      const at::Tensor square = gradient[0].square().sum();
+      risk_NK[n][k].copy_(with_bias ? square + gradient[1].square().sum() : square);
     }
   }
-  comm.barrier();
-  read_rows(directory, profile);
-  return std::make_unique<ProfileStore>(directory, profile);
+  return risk_NK;
 }
 
-void fill_row(Profile& profile, const model::SampleOutput& output) {
-  const int64_t n = output.index;
-  const at::Tensor feature_D = output.feature_D.to(at::kFloat);
-  const at::Tensor reward_K = output.reward_K.to(at::kFloat);
-  if (!reward_K.isfinite().all().item<bool>() || !feature_D.isfinite().all().item<bool>()) {
-    throw core::Error("sample '" + output.example->id + "': the model's output is not finite", core::ExitStatus::numeric);
+namespace {
+
+at::Tensor features_of(const EstimatorInput& input, const char* name) {
+  if (!input.profile->feature_ND.defined()) {
+    throw core::DataError(std::string("estimator ") + name + ": the profile keeps no features; make it with 'mvrm profile --features f32'");
   }
-  const at::Tensor label_K = at::tensor(at::ArrayRef<float>(output.example->label_K), at::kFloat);
-  profile.prediction_NK[n].copy_(reward_K);
-  if (label_K.numel() > 0) profile.label_NK[n].copy_(label_K);
-  profile.residual_NK[n].copy_(profile.prediction_NK[n] - profile.label_NK[n]);
-  profile.feature_sq_norm_N[n].copy_(feature_D.to(at::kDouble).square().sum());
-  profile.self_influence_NK[n].copy_(closed_form(profile.residual_NK[n].unsqueeze(0), profile.feature_sq_norm_N[n].unsqueeze(0))[0]);
-  if (profile.feature_ND.defined()) profile.feature_ND[n].copy_(feature_D);
+  // Rows that were not computed have no feature; their labels must not enter a fit either.
+  return input.profile->feature_ND.nan_to_num(0);
+}
+at::Tensor labels_of(const Profile& profile) {
+  return profile.label_NK.to(at::kDouble).masked_fill(profile.done_N.eq(0).unsqueeze(1), std::nan(""));
+}
+
+at::Tensor run_closed_form(const EstimatorInput& input) { return closed_form(input.profile->residual_NK, input.profile->feature_sq_norm_N); }
+at::Tensor run_closed_form_bias(const EstimatorInput& input) {
+  return closed_form(input.profile->residual_NK, input.profile->feature_sq_norm_N, true);
+}
+at::Tensor run_loss(const EstimatorInput& input) { return input.profile->residual_NK.to(at::kDouble).square(); }
+at::Tensor run_tracin(const EstimatorInput& input) {
+  std::vector<Checkpoint> checkpoints = input.checkpoints;
+  if (checkpoints.empty()) checkpoints.push_back({.profile = input.profile});
+  return tracin(checkpoints);
+}
+at::Tensor run_tracin_scalar(const EstimatorInput& input) {
+  const at::Tensor sum_NK = run_tracin(input);
+  return tracin_scalar(sum_NK).unsqueeze(1).expand_as(sum_NK).masked_fill(sum_NK.isnan(), std::nan(""));
+}
+at::Tensor run_autograd(const EstimatorInput& input) {
+  if (!input.weight_KD.defined()) throw core::DataError("estimator autograd: needs the head's parameters; give --head MODEL");
+  return autograd_influence(features_of(input, "autograd"), labels_of(*input.profile), input.weight_KD, input.bias_K);
+}
+at::Tensor run_row_sum(const EstimatorInput& input) {
+  const Profile& profile = *input.profile;
+  if (!profile.kernel_NKK.defined()) {
+    throw core::DataError("estimator row_sum: the profile keeps no gradient products; make it with 'mvrm profile --space head+mlp'");
+  }
+  const at::Tensor residual_NK = profile.residual_NK.to(at::kDouble);
+  return row_sum(profile.kernel_NKK.to(at::kDouble) * residual_NK.unsqueeze(2) * residual_NK.unsqueeze(1));
+}
+at::Tensor run_ridge_inverse(const EstimatorInput& input) {
+  const at::Tensor feature_ND = features_of(input, "ridge_inverse"), label_NK = labels_of(*input.profile);
+  return diagnostics(fit_ridge(feature_ND, label_NK), feature_ND, label_NK).self_influence_NK;
+}
+at::Tensor run_cook(const EstimatorInput& input) {
+  const at::Tensor feature_ND = features_of(input, "ridge_cook"), label_NK = labels_of(*input.profile);
+  return diagnostics(fit_ridge(feature_ND, label_NK), feature_ND, label_NK).cook_NK;
+}
+at::Tensor run_leave_one_out(const EstimatorInput& input) {
+  const at::Tensor feature_ND = features_of(input, "ridge_loo"), label_NK = labels_of(*input.profile);
+  return diagnostics(fit_ridge(feature_ND, label_NK), feature_ND, label_NK).loo_residual_NK.square();
+}
+at::Tensor run_vbll(const EstimatorInput& input) {
+  const at::Tensor feature_ND = features_of(input, "vbll"), label_NK = labels_of(*input.profile);
+  return predictive_variance(fit_bayes(feature_ND, label_NK), feature_ND).masked_fill(input.profile->done_N.eq(0).unsqueeze(1), std::nan(""));
 }
 
 }  // namespace
 
-Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset, const ProfileOptions& options, dist::Communicator& comm,
-                        const core::Context& context, const fs::path& directory) {
-  Profile profile{.dimensions = model.config.dimensions};
-  check_dimensions(dataset.manifest(), model.config.dimensions);
-  for (const auto& sample : dataset.manifest().samples) {
-    profile.ids.push_back(sample.id);
-    profile.prompts.push_back(sample.prompt);
-  }
-  const int64_t rows = dataset.size();
-  allocate(profile, rows, static_cast<int64_t>(profile.dimensions.size()), options.keep_features ? model.config.text.hidden_size : 0);
-  profile.model_hash = options.model_dir.empty() ? "" : model::model_hash(options.model_dir);
-  profile.data_hash = dataset.manifest().hash;
-  profile.reading = reading_of(dataset.processor().sample_rule, model.dtype);
-  const auto store = open_store(directory, profile, comm, context);
+const std::vector<EstimatorEntry>& estimators() {
+  static const std::vector<EstimatorEntry> entries = {
+      {"closed_form", "head weights", "r^2 |h|^2, the squared gradient of half the squared residual (default)", run_closed_form},
+      {"closed_form_bias", "head weights and biases", "r^2 (|h|^2 + 1)", run_closed_form_bias},
+      {"loss", "none", "r^2, the plain loss of each dimension", run_loss},
+      {"tracin", "head weights", "closed form summed over checkpoints, each times its learning rate (--checkpoint)", run_tracin},
+      {"tracin_scalar", "head weights", "tracin summed over dimensions: one number a sample", run_tracin_scalar},
+      {"row_sum", "as --space said", "sum over k of r_j r_k times the product of the gradients of rewards j and k", run_row_sum},
+      {"ridge_inverse", "head refitted by ridge regression", "r^2 leverage: the exact inverse Hessian instead of the identity", run_ridge_inverse},
+      {"ridge_loo", "head refitted by ridge regression", "squared leave-one-out residual", run_leave_one_out},
+      {"ridge_cook", "head refitted by ridge regression", "Cook's distance", run_cook},
+      {"vbll", "head, Bayesian", "predictive variance; sees unusual clips, not wrong labels", run_vbll},
+      {"autograd", "head weights", "closed_form by backward passes: slow, an independent check", run_autograd},
+  };
+  return entries;
+}
 
-  std::vector<int64_t> open = dist::interleaved_rows(rows, comm);
-  const size_t mine = open.size();
-  std::erase_if(open, [&](int64_t n) { return profile.done_N.const_data_ptr<uint8_t>()[n] != 0; });
-  if (open.size() < mine) context.log.info("profile: " + std::to_string(mine - open.size()) + " samples are done already");
-  auto last_flush = std::chrono::steady_clock::now();
-  model::forward_pass(model, dataset, open, options.batch, context, "profile", [&](std::span<const model::SampleOutput> outputs) {
-    for (const auto& output : outputs) {
-      if (!output.example) continue;
-      fill_row(profile, output);
-      profile.done_N[output.index] = 1;
-      if (store) store->write_row(profile, output.index);
-    }
-    if (store && std::chrono::steady_clock::now() - last_flush > std::chrono::seconds(2)) {
-      store->flush();
-      last_flush = std::chrono::steady_clock::now();
-    }
-  });
-  if (store) store->flush();
-  for (const auto& [name, tensor] : tensors_of(profile)) {
-    if (tensor->defined()) dist::share_interleaved_rows(*tensor, comm);
+at::Tensor estimate(const std::string& name, const EstimatorInput& input) {
+  std::string known;
+  for (const auto& entry : estimators()) {
+    if (name == entry.name) return entry.risk(input);
+    known += (known.empty() ? "" : ", ") + std::string(entry.name);
   }
-  return profile;
+  throw core::ConfigError("unknown estimator '" + name + "'; known: " + known);
 }
 
 }  // namespace mvrm::influence

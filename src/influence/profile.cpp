@@ -50,7 +50,10 @@ Json summary_of(const Profile& profile) {
                 {"reading", profile.reading},
                 {"dimensions", profile.dimensions},
                 {"samples", profile.ids.size()},
-                {"features", profile.feature_ND.defined()},
+                {"estimator", profile.estimator},
+                {"space", profile.space},
+                {"prefix_frames", profile.prefix_prediction_NFK.defined() ? profile.prefix_prediction_NFK.size(1) : 0},
+                {"features", feature_dtype_name(profile)},
                 {"feature_width", profile.feature_ND.defined() ? profile.feature_ND.size(1) : 0},
                 {"done", profile.done_N.sum().item<int64_t>()},
                 {"statistics", Json::object()}};
@@ -72,14 +75,18 @@ fs::path need(const fs::path& directory, const char* name) {
 }
 
 // Everything but the rows. `done` is there once write_profile() has run, so a profile that was cut short is told apart.
-Profile read_summary(const fs::path& path) try {
+Profile read_summary(const fs::path& path, ProfileShape& shape) try {
   const auto document = Json::parse(core::read_file(path));
   if (!document.at("done").is_number()) throw core::DataError(path.string() + ": 'done' is not a number");
   Profile profile{.dimensions = document.at("dimensions").get<std::vector<std::string>>(),
                   .model_hash = document.value("model_hash", ""),
                   .data_hash = document.value("data_hash", ""),
-                  .reading = document.value("reading", "")};
-  if (const auto width = document.value("feature_width", int64_t{0}); width > 0) profile.feature_ND = at::empty({0, width}, at::kFloat);
+                  .reading = document.value("reading", ""),
+                  .estimator = document.value("estimator", "closed_form"),
+                  .space = document.value("space", "")};
+  shape = {.dimensions = static_cast<int64_t>(profile.dimensions.size()), .frames = document.value("prefix_frames", int64_t{0}),
+           .kernel = !profile.space.empty(), .feature_width = document.value("feature_width", int64_t{0})};
+  if (shape.feature_width > 0) shape.feature_dtype = feature_dtype_from_name(document.at("features").get<std::string>());
   return profile;
 } catch (const nlohmann::json::exception&) {
   throw core::DataError(path.string() + ": is not the summary of a finished profile; run 'mvrm profile' into this folder again");
@@ -114,13 +121,20 @@ void write_profile(const fs::path& directory, const Profile& profile) {
 }
 
 Profile read_profile(const fs::path& directory) {
-  Profile profile = read_summary(need(directory, "profile.json"));
+  ProfileShape shape;
+  Profile profile = read_summary(need(directory, "profile.json"), shape);
   read_samples(need(directory, "samples.jsonl"), profile);
   need(directory, "profile.safetensors");
-  const int64_t width = profile.feature_ND.defined() ? profile.feature_ND.size(1) : 0;
-  allocate(profile, static_cast<int64_t>(profile.ids.size()), static_cast<int64_t>(profile.dimensions.size()), width);
+  shape.rows = static_cast<int64_t>(profile.ids.size());
+  allocate(profile, shape);
   read_rows(directory, profile);
   return profile;
+}
+
+void check_data(const Profile& profile, const std::string& data_hash, const fs::path& data_file) {
+  if (profile.data_hash == data_hash) return;
+  throw core::DataError(data_file.string() + ": is not the file that the profile was made from (SHA-256 " + data_hash.substr(0, 12) + "…, the profile's " +
+                        profile.data_hash.substr(0, 12) + "…); profile it again, or give the file as it was");
 }
 
 }  // namespace mvrm::influence

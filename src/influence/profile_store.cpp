@@ -16,15 +16,20 @@ namespace mvrm::influence {
 
 namespace fs = std::filesystem;
 
-void allocate(Profile& profile, int64_t rows, int64_t dimensions, int64_t feature_width) {
-  const auto nan = [](at::IntArrayRef shape) { return at::full(shape, std::numeric_limits<float>::quiet_NaN(), at::kFloat); };
+void allocate(Profile& profile, const ProfileShape& shape) {
+  const auto nan = [](at::IntArrayRef sizes, at::ScalarType dtype = at::kFloat) {
+    return at::full(sizes, std::numeric_limits<float>::quiet_NaN(), dtype);
+  };
+  const int64_t rows = shape.rows, dimensions = shape.dimensions;
   profile.residual_NK = nan({rows, dimensions});
   profile.prediction_NK = nan({rows, dimensions});
   profile.label_NK = nan({rows, dimensions});
   profile.feature_sq_norm_N = nan({rows});
   profile.self_influence_NK = nan({rows, dimensions});
+  profile.prefix_prediction_NFK = shape.frames > 0 ? nan({rows, shape.frames, dimensions}) : at::Tensor();
+  profile.kernel_NKK = shape.kernel ? nan({rows, dimensions, dimensions}) : at::Tensor();
   profile.done_N = at::zeros({rows}, at::kByte);
-  profile.feature_ND = feature_width > 0 ? nan({rows, feature_width}) : at::Tensor();
+  profile.feature_ND = shape.feature_width > 0 ? nan({rows, shape.feature_width}, shape.feature_dtype) : at::Tensor();
 }
 
 std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile) {
@@ -33,8 +38,20 @@ std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile) 
           {"prediction", &profile.prediction_NK},
           {"label", &profile.label_NK},
           {"feature_sq_norm", &profile.feature_sq_norm_N},
+          {"prefix_prediction", &profile.prefix_prediction_NFK},
+          {"kernel", &profile.kernel_NKK},
           {"done", &profile.done_N},
           {"feature", &profile.feature_ND}};
+}
+
+std::string feature_dtype_name(const Profile& profile) {
+  if (!profile.feature_ND.defined()) return "";
+  const at::ScalarType dtype = profile.feature_ND.scalar_type();
+  return dtype == at::kHalf ? "f16" : dtype == at::kBFloat16 ? "bf16" : "f32";
+}
+
+at::ScalarType feature_dtype_from_name(const std::string& name) {
+  return name == "f16" ? at::kHalf : name == "bf16" ? at::kBFloat16 : at::kFloat;
 }
 
 namespace {

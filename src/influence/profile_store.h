@@ -10,10 +10,20 @@
 
 namespace mvrm::influence {
 
-// The tensors of an empty profile: NaN everywhere, done = 0. `feature_width` 0 = features are not kept.
-void allocate(Profile& profile, int64_t rows, int64_t dimensions, int64_t feature_width);
-// The named tensors of the file, in the order of docs/files.md.
+struct ProfileShape {
+  int64_t rows = 0, dimensions = 0;
+  int64_t frames = 0;                        // 0: no prefix rewards
+  bool kernel = false;
+  int64_t feature_width = 0;                 // 0: features are not kept
+  at::ScalarType feature_dtype = at::kFloat;
+};
+// The tensors of an empty profile: NaN everywhere, done = 0.
+void allocate(Profile& profile, const ProfileShape& shape);
+// The named tensors of the file, in the order of docs/files.md; those that are not kept are undefined.
 std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile);
+// "f32", "bf16", "f16" of the feature's dtype, "" without features; and back.
+std::string feature_dtype_name(const Profile& profile);
+at::ScalarType feature_dtype_from_name(const std::string& name);
 
 // Fills the tensors of `profile` from the file. Throws DataError when it is broken or does not fit the profile's shape.
 void read_rows(const std::filesystem::path& directory, Profile& profile);

@@ -64,18 +64,30 @@ double jaccard_of_top(const std::vector<double>& a, const std::vector<double>& b
 
 }  // namespace
 
+void Moments::add(double x) {
+  const double delta = x - mean;
+  mean += delta / static_cast<double>(++count);
+  squares += delta * (x - mean);
+}
+
+void Moments::merge(const Moments& other) {
+  if (other.count == 0) return;
+  const auto own = static_cast<double>(count), theirs = static_cast<double>(other.count), all = own + theirs;
+  const double delta = other.mean - mean;
+  mean += delta * theirs / all;
+  squares += other.squares + delta * delta * own * theirs / all;
+  count += other.count;
+}
+
+double Moments::standard_deviation() const { return count == 0 ? 0 : std::sqrt(squares / static_cast<double>(count)); }
+
 std::vector<DimensionStatistics> statistics(const Profile& profile) {
   std::vector<DimensionStatistics> result;
   for (int64_t k = 0; k < profile.self_influence_NK.size(1); ++k) {
     std::vector<double> values = finite_column(profile.self_influence_NK, k);
-    DimensionStatistics s{.count = static_cast<int64_t>(values.size())};
-    double squares = 0;
-    for (size_t i = 0; i < values.size(); ++i) {  // Welford
-      const double delta = values[i] - s.mean;
-      s.mean += delta / static_cast<double>(i + 1);
-      squares += delta * (values[i] - s.mean);
-    }
-    s.standard_deviation = values.empty() ? 0 : std::sqrt(squares / static_cast<double>(values.size()));
+    Moments moments;
+    for (const double value : values) moments.add(value);
+    DimensionStatistics s{.count = moments.count, .mean = moments.mean, .standard_deviation = moments.standard_deviation(), .quantiles = {}};
     std::sort(values.begin(), values.end());
     for (const double q : kQuantiles) {
       const double position = q * static_cast<double>(values.empty() ? 0 : values.size() - 1);
@@ -92,10 +104,9 @@ LossSimilarity loss_similarity(const Profile& profile, double alpha_percent) {
   LossSimilarity similarity;
   const auto norms = finite_column(profile.feature_sq_norm_N.unsqueeze(1), 0);
   if (!norms.empty()) {
-    const double mean = std::accumulate(norms.begin(), norms.end(), 0.0) / static_cast<double>(norms.size());
-    double squares = 0;
-    for (const double x : norms) squares += (x - mean) * (x - mean);
-    similarity.feature_sq_norm_cv = mean > 0 ? std::sqrt(squares / static_cast<double>(norms.size())) / mean : kNan;
+    Moments moments;
+    for (const double x : norms) moments.add(x);
+    similarity.feature_sq_norm_cv = moments.mean > 0 ? moments.standard_deviation() / moments.mean : kNan;
   }
   const at::Tensor loss_NK = profile.residual_NK.to(at::kDouble).square();
   for (int64_t k = 0; k < loss_NK.size(1); ++k) {
@@ -105,6 +116,22 @@ LossSimilarity loss_similarity(const Profile& profile, double alpha_percent) {
     similarity.jaccard_K.push_back(comparable ? jaccard_of_top(risk, loss, alpha_percent) : kNan);
   }
   return similarity;
+}
+
+core::Tensor dimension_correlations(const Profile& profile) {
+  const at::Tensor risk_NK = profile.self_influence_NK.to(at::kDouble);
+  const int64_t dimensions = risk_NK.size(1);
+  at::Tensor result = at::eye(dimensions, at::kDouble);
+  for (int64_t j = 0; j < dimensions; ++j) {
+    for (int64_t k = j; k < dimensions; ++k) {
+      const at::Tensor rows = (risk_NK.select(1, j).isfinite() & risk_NK.select(1, k).isfinite()).nonzero().flatten();
+      const auto a = finite_column(risk_NK.index_select(0, rows), j), b = finite_column(risk_NK.index_select(0, rows), k);
+      const double value = a.size() > 1 ? rank_correlation(a, b) : kNan;
+      result[j][k] = value;
+      result[k][j] = value;
+    }
+  }
+  return result;
 }
 
 }  // namespace mvrm::influence

@@ -43,7 +43,7 @@ core::Tensor merge(const ModelConfig& config, Parameters p, const core::Tensor& 
   return embedding_BLD.view({-1, width}).index_copy(0, batch.image_rows_I, image_ID).view_as(embedding_BLD);
 }
 
-core::Tensor text_layer(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch) {
+core::Tensor text_attention(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch) {
   const TextConfig& c = config.text;
   const int64_t rows = hidden_BLD.size(0), length = hidden_BLD.size(1), heads = c.num_attention_heads, groups = c.num_key_value_heads;
   const at::Tensor x_BLD = rms_norm(hidden_BLD, p[kInputNorm], c.rms_norm_eps);
@@ -59,9 +59,16 @@ core::Tensor text_layer(const ModelConfig& config, Parameters p, const core::Ten
       .bias = batch.text_bias_B1LL,
       .causal = !batch.text_bias_B1LL.defined(),
   });
-  const at::Tensor skip_BLD = hidden_BLD + at::linear(mixed_BLX, p[kOut]);
-  const at::Tensor y_BLD = rms_norm(skip_BLD, p[kPostNorm], c.rms_norm_eps);
+  return hidden_BLD + at::linear(mixed_BLX, p[kOut]);
+}
+
+core::Tensor text_mlp(const ModelConfig& config, Parameters p, const core::Tensor& skip_BLD) {
+  const at::Tensor y_BLD = rms_norm(skip_BLD, p[kPostNorm], config.text.rms_norm_eps);
   return skip_BLD + at::linear(at::silu(at::linear(y_BLD, p[kGate])) * at::linear(y_BLD, p[kUp]), p[kDown]);
+}
+
+core::Tensor text_layer(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch) {
+  return text_mlp(config, p, text_attention(config, p, hidden_BLD, batch));
 }
 
 }  // namespace mvrm::model

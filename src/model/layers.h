@@ -25,8 +25,13 @@ std::vector<ParameterSpec> merge_parameters(const ModelConfig& config);
 std::vector<ParameterSpec> text_layer_parameters(const ModelConfig& config, int64_t layer);
 core::Tensor merge(const ModelConfig& config, Parameters p, const core::Tensor& latents_RQD, const PreparedBatch& batch);
 core::Tensor text_layer(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch);
+// The two halves of text_layer: attention with its skip connection, then the MLP with its own.
+core::Tensor text_attention(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch);
+core::Tensor text_mlp(const ModelConfig& config, Parameters p, const core::Tensor& skip_BLD);
 
 std::vector<ParameterSpec> head_parameters(const ModelConfig& config);
 Activation head(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch);
+// Row b's hidden state at position index_B[b], [B,D].
+core::Tensor at_positions(const core::Tensor& hidden_BLD, const core::Tensor& index_B);
 
 }  // namespace mvrm::model

@@ -6,7 +6,10 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <mvrm/core/random.h>
 
+#include <limits>
+
 #include "initialise.h"
+#include "layers.h"
 #include "norms.h"
 
 namespace mvrm::model {
@@ -40,22 +43,51 @@ RewardModel random_reward_model(const ModelConfig& config, at::ScalarType dtype,
   return model;
 }
 
-RewardOutput forward(const RewardModel& model, const data::Batch& batch) {
+namespace {
+
+// Causal attention makes a position blind to what follows, so the head there scores the sample cut behind it.
+core::Tensor prefix_rewards(const RewardModel& model, const core::Tensor& hidden_BLD, const core::Tensor& position_BF) {
+  const at::Tensor position = position_BF.to(hidden_BLD.device()), there = position >= 0;
+  const int64_t rows = position.size(0), frames = position.size(1), length = hidden_BLD.size(1);
+  const at::Tensor flat = (at::arange(rows, position.options()).unsqueeze(1) * length + position.clamp_min(0)).flatten();
+  const at::Tensor hidden = hidden_BLD.reshape({rows * length, -1}).index_select(0, flat);
+  const std::vector<core::Tensor>& head = model.parameters.back();
+  const at::Tensor feature = rms_norm(hidden, head[0], model.config.text.rms_norm_eps);
+  const at::ScalarType dtype = statistics_dtype(feature);
+  return at::linear(feature.to(dtype), head[1].to(dtype), head[2].to(dtype))
+      .view({rows, frames, head[1].size(0)})
+      .masked_fill(there.logical_not().unsqueeze(2), std::numeric_limits<double>::quiet_NaN());
+}
+
+}  // namespace
+
+RewardOutput forward(const RewardModel& model, const data::Batch& batch, const ForwardOptions& options) {
   const at::NoGradGuard no_grad;
   const at::Device device = model.parameters.back().back().device();
   const PreparedBatch prepared =
       prepare(model.config, batch.input_ids_BL.device() == device ? batch : moved(batch, device), model.dtype);
   Activation activation;
-  for (size_t u = 0; u < model.units.size(); ++u)
-    activation = run_unit(model.config, model.units[u], model.parameters[u], activation, prepared);
+  RewardOutput output;
+  const size_t last = model.units.size() - 1;   // the head; the last text layer stands before it
+  for (size_t u = 0; u < model.units.size(); ++u) {
+    if (u == last && options.prefix_position_BF.defined())
+      output.prefix_reward_BFK = prefix_rewards(model, activation.hidden, options.prefix_position_BF);
+    if (u + 1 == last && options.keep_skip) {
+      const core::Tensor skip_BLD = text_attention(model.config, model.parameters[u], activation.hidden, prepared);
+      output.skip_BD = at_positions(skip_BLD, prepared.pool_index_B);
+      activation = {.hidden = text_mlp(model.config, model.parameters[u], skip_BLD), .context = {}};
+    } else {
+      activation = run_unit(model.config, model.units[u], model.parameters[u], activation, prepared);
+    }
+  }
   // A bfloat16 head would put the rewards on a grid of 1/64; the feature is what it is, the head costs nothing.
   const std::vector<core::Tensor>& head = model.parameters.back();
-  const core::Tensor feature_BD = activation.context;
-  const at::ScalarType dtype = statistics_dtype(feature_BD);
-  const core::Tensor reward_BK = feature_BD.scalar_type() == dtype
-                                     ? activation.hidden
-                                     : at::linear(feature_BD.to(dtype), head[1].to(dtype), head[2].to(dtype));
-  return {.reward_BK = reward_BK, .feature_BD = feature_BD, .prefix_reward_BLK = {}};
+  output.feature_BD = activation.context;
+  const at::ScalarType dtype = statistics_dtype(output.feature_BD);
+  output.reward_BK = output.feature_BD.scalar_type() == dtype
+                         ? activation.hidden
+                         : at::linear(output.feature_BD.to(dtype), head[1].to(dtype), head[2].to(dtype));
+  return output;
 }
 
 }  // namespace mvrm::model

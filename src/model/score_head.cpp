@@ -18,11 +18,15 @@ std::vector<ParameterSpec> head_parameters(const ModelConfig& config) {
           {"score.bias", {config.num_labels}}};
 }
 
+core::Tensor at_positions(const core::Tensor& hidden_BLD, const core::Tensor& index_B) {
+  const int64_t rows = hidden_BLD.size(0), length = hidden_BLD.size(1);
+  const at::Tensor flat_B = at::arange(rows, index_B.options()) * length + index_B;
+  return hidden_BLD.reshape({rows * length, -1}).index_select(0, flat_B);
+}
+
 Activation head(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch) {
   // The norm works position by position, so gathering first gives the same feature for a fraction of the work.
-  const int64_t rows = hidden_BLD.size(0), length = hidden_BLD.size(1);
-  const at::Tensor flat_B = at::arange(rows, batch.pool_index_B.options()) * length + batch.pool_index_B;
-  const at::Tensor pooled_BD = hidden_BLD.reshape({rows * length, -1}).index_select(0, flat_B);
+  const at::Tensor pooled_BD = at_positions(hidden_BLD, batch.pool_index_B);
   const at::Tensor feature_BD = rms_norm(pooled_BD, p[kNorm], config.text.rms_norm_eps);
   return {.hidden = at::linear(feature_BD, p[kScoreWeight], p[kScoreBias]), .context = feature_BD};
 }

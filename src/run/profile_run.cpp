@@ -1,22 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
-// The story of `mvrm profile`: model and data in, profile out.
+// The story of `mvrm profile`: model and data in, profile out; or features of an earlier profile in, and no video touched.
 #include <ATen/ATen.h>
+#include <cmath>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
 #include <mvrm/influence/estimator.h>
+#include <mvrm/influence/profile_pass.h>
+#include <mvrm/refine/corrections.h>
 #include <mvrm/report/table.h>
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/train_run.h>
+#include <nlohmann/json.hpp>
 
 namespace mvrm::run {
 
-influence::Profile profile_run(const ProfileRunOptions& options, dist::Communicator& comm, const core::Context& context) {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::optional<at::ScalarType> feature_dtype(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  return name == "bf16" ? at::kBFloat16 : name == "f16" ? at::kHalf : at::kFloat;
+}
+
+influence::Profile from_model(const ProfileRunOptions& options, dist::Communicator& comm, const core::Context& context) {
   const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   const model::RewardModel model = model::load_reward_model(options.model_dir, dtype);
   const auto dataset = open_dataset(options.data, options.data_file, options.model_dir, context);
-  influence::Profile profile =
-      influence::compute_profile(model, *dataset, {.batch = 8, .keep_features = options.keep_features, .model_dir = options.model_dir},
-                                 comm, context, options.out_dir);
-  if (comm.is_main()) influence::write_profile(options.out_dir, profile);
-  comm.barrier();
+  influence::ProfileOptions pass{.feature_dtype = feature_dtype(options.features), .space = {}, .model_dir = options.model_dir};
+  if (!options.space.empty()) pass.space = influence::space_from_name(options.space);
+  return influence::compute_profile(model, *dataset, pass, comm, context, options.out_dir);
+}
+
+influence::Profile from_profile(const ProfileRunOptions& options, const influence::EstimatorInput& head) {
+  influence::Profile profile = influence::read_profile(options.from_dir);
+  if (!options.data_file.empty()) influence::check_data(profile, core::sha256_file(options.data_file), options.data_file);
+  if (head.weight_KD.defined()) {
+    influence::set_head(profile, head.weight_KD, head.bias_K);
+    profile.model_hash = model::model_hash(options.head_dir);
+  }
+  if (!options.labels_file.empty()) {
+    const auto corrections = refine::read_corrections(options.labels_file);
+    influence::set_labels(profile, refine::corrected_labels(profile.label_NK, profile.ids, profile.dimensions, corrections));
+  }
+  return profile;
+}
+
+void apply_estimator(influence::Profile& profile, const ProfileRunOptions& options, influence::EstimatorInput input) {
+  std::vector<influence::Profile> checkpoints;
+  for (const auto& [directory, learning_rate] : options.checkpoints) checkpoints.push_back(influence::read_profile(directory));
+  for (size_t c = 0; c < checkpoints.size(); ++c) {
+    input.checkpoints.push_back({.profile = &checkpoints[c], .learning_rate = options.checkpoints[c].second});
+  }
+  input.profile = &profile;
+  profile.self_influence_NK = influence::estimate(options.estimator, input).to(at::kFloat);
+  profile.estimator = options.estimator;
+}
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+}  // namespace
+
+influence::Profile profile_run(const ProfileRunOptions& options, dist::Communicator& comm, const core::Context& context) {
+  influence::EstimatorInput input;
+  const std::filesystem::path& head_dir = options.head_dir.empty() && options.estimator == "autograd" ? options.model_dir : options.head_dir;
+  if (!head_dir.empty()) {
+    const auto head = model::load_reward_model(head_dir, at::kFloat).parameters.back();
+    input.weight_KD = head[1];
+    input.bias_K = head[2];
+  }
+  influence::Profile profile = options.from_dir.empty() ? from_model(options, comm, context) : from_profile(options, input);
+  if (comm.is_main()) {
+    apply_estimator(profile, options, input);
+    influence::write_profile(options.out_dir, profile);
+  }
+  profile.self_influence_NK = profile.self_influence_NK.contiguous();
+  comm.broadcast(profile.self_influence_NK);   // other ranks wait for the files too
+  profile.estimator = options.estimator;
   return profile;
 }
 
@@ -31,8 +91,38 @@ std::string profile_table(const influence::Profile& profile, double alpha_percen
                           report::fixed(s.quantiles[4], 3), report::fixed(s.quantiles[7], 3), report::fixed(similarity.spearman_K[k], 4),
                           report::fixed(similarity.jaccard_K[k], 3)});
   }
+  report::Table between{.header = {"Spearman between dimensions"}, .rows = {}};
+  const at::Tensor correlation_KK = influence::dimension_correlations(profile);
+  for (size_t j = 0; j < profile.dimensions.size(); ++j) {
+    between.header.push_back(profile.dimensions[j]);
+    between.rows.push_back({profile.dimensions[j]});
+    for (size_t k = 0; k < profile.dimensions.size(); ++k) {
+      between.rows.back().push_back(report::fixed(correlation_KK[static_cast<int64_t>(j)][static_cast<int64_t>(k)].item<double>(), 3));
+    }
+  }
   return report::to_text(table) + "coefficient of variation of the squared feature norm: " +
-         report::fixed(100.0 * similarity.feature_sq_norm_cv, 2) + " % (0 % = self-influence ranks exactly like the squared residual)\n";
+         report::fixed(100.0 * similarity.feature_sq_norm_cv, 2) + " % (0 % = the closed form ranks exactly like the squared residual)\n\n" +
+         report::to_text(between);
+}
+
+std::string profile_json(const influence::Profile& profile, double alpha_percent) {
+  const auto statistics = influence::statistics(profile);
+  const auto similarity = influence::loss_similarity(profile, alpha_percent);
+  const at::Tensor correlation_KK = influence::dimension_correlations(profile);
+  Json document{{"samples", profile.ids.size()}, {"done", profile.done_N.sum().item<int64_t>()}, {"estimator", profile.estimator},
+                {"alpha", alpha_percent}, {"feature_sq_norm_cv", number(similarity.feature_sq_norm_cv)}, {"dimensions", Json::object()}};
+  for (size_t k = 0; k < profile.dimensions.size(); ++k) {
+    const auto& s = statistics[k];
+    Json quantiles = Json::array(), correlation = Json::object();
+    for (const double q : s.quantiles) quantiles.push_back(number(q));
+    for (size_t j = 0; j < profile.dimensions.size(); ++j) {
+      correlation[profile.dimensions[j]] = number(correlation_KK[static_cast<int64_t>(k)][static_cast<int64_t>(j)].item<double>());
+    }
+    document["dimensions"][profile.dimensions[k]] = {{"count", s.count}, {"mean", s.mean}, {"std", s.standard_deviation}, {"quantiles", quantiles},
+                                                     {"spearman_with_loss", number(similarity.spearman_K[k])},
+                                                     {"jaccard_with_loss", number(similarity.jaccard_K[k])}, {"spearman_with", correlation}};
+  }
+  return document.dump(2);
 }
 
 }  // namespace mvrm::run

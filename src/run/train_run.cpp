@@ -79,6 +79,7 @@ std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const d
                            .data = config.data, .dtype = config.model.dtype}, comm, context);
   } else {
     profile = influence::read_profile(config.refine.profile);
+    influence::check_data(profile, manifest.hash, config.data.train);
   }
   auto [plan, summary] = refine::refine(profile, refine_config(config.refine, profile.dimensions, config.run.seed));
   if (comm.is_main()) {

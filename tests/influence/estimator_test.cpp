@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Closed forms by hand and against autograd, and the pass over a data set: threads, ranks, resuming.
+// Closed forms by hand and against autograd, and the table of estimators.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <mvrm/core/error.h>
-#include <mvrm/core/files.h>
 #include <mvrm/influence/estimator.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
-#include <fstream>
 #include <limits>
-#include <thread>
+#include <tuple>
 
-#include "tests/support/program.h"
-#include "tests/support/tiny_dataset.h"
+#include "tests/influence/random_table.h"
 
 namespace {
 
@@ -71,126 +68,109 @@ TEST(ClosedForm, ScaleLaws) {
   EXPECT_THROW(influence::closed_form(residual_NK, norm_N.slice(0, 1)), core::Error);
 }
 
-class ProfilePass : public ::testing::Test {
- protected:
-  std::unique_ptr<data::Dataset> open(const std::string& hash = "one", int64_t broken = -1) {
-    data::Manifest manifest = test::tiny_manifest(scratch_.path, 11, broken);
-    manifest.hash = hash;
-    return std::make_unique<data::Dataset>(std::move(manifest), test::tiny_processor(), data::DatasetConfig{.max_bad_samples = 2}, core::Context{});
-  }
-  influence::Profile compute(data::Dataset& dataset, int64_t batch, int64_t threads = 1, const std::filesystem::path& directory = {}) {
-    core::Context context;
-    context.threads = threads;
-    context.log.add_file(scratch_.path / "log.txt");
-    const auto single = dist::make_single();
-    return influence::compute_profile(model_, dataset, {.batch = batch, .keep_features = true, .model_dir = model_dir()}, *single, context, directory);
-  }
-  const std::filesystem::path& model_dir() {
-    if (!std::filesystem::exists(model_dir_ / "config.json")) model::save_reward_model(model_dir_, model_, {});
-    return model_dir_;
-  }
-  static void expect_same(const influence::Profile& a, const influence::Profile& b) {
-    EXPECT_EQ(a.ids, b.ids);
-    const auto bits = [](const at::Tensor& x) { return x.view(at::kInt); };
-    EXPECT_TRUE(at::equal(bits(a.self_influence_NK), bits(b.self_influence_NK)));
-    EXPECT_TRUE(at::equal(bits(a.residual_NK), bits(b.residual_NK)));
-    EXPECT_TRUE(at::equal(bits(a.label_NK), bits(b.label_NK)));
-    EXPECT_TRUE(at::equal(bits(a.feature_sq_norm_N), bits(b.feature_sq_norm_N)));
-    EXPECT_TRUE(at::equal(bits(a.feature_ND), bits(b.feature_ND)));
-    EXPECT_TRUE(at::equal(a.done_N, b.done_N));
-  }
+// Hand-worked: two checkpoints, residuals 2 and 1 with |h|^2 = 3 and 5, learning rates 0.5 and 2.
+influence::Profile one_cell(float residual, float norm) {
+  influence::Profile profile{.ids = {"a"}, .prompts = {""}, .dimensions = {"quality"}};
+  profile.residual_NK = at::tensor({residual}).view({1, 1});
+  profile.label_NK = at::tensor({1.0f}).view({1, 1});
+  profile.prediction_NK = profile.residual_NK + 1;
+  profile.feature_sq_norm_N = at::tensor({norm});
+  profile.done_N = at::ones({1}, at::kByte);
+  profile.data_hash = "data";
+  return profile;
+}
 
-  test::Scratch scratch_{"profile_pass"};
-  std::filesystem::path model_dir_ = scratch_.path / "model";
-  model::RewardModel model_ = test::tiny_model_for_text();
+TEST(Tracin, SumsCheckpointsWeightedByTheirLearningRate) {
+  const auto first = one_cell(2, 3), second = one_cell(1, 5);
+  EXPECT_EQ(influence::tracin({{&first, 0.5}, {&second, 2}})[0][0].item<double>(), 0.5 * 12 + 2 * 5);
+  EXPECT_EQ(influence::tracin({{&first}})[0][0].item<double>(), 12);
+  auto other = second;
+  other.data_hash = "other data";
+  EXPECT_THROW(influence::tracin({{&first}, {&other}}), core::DataError);
+  EXPECT_THROW(influence::tracin({{&first, 0}}), core::ConfigError);
+  EXPECT_THROW(influence::tracin({}), core::ConfigError);
+}
+
+// A profile of 40 samples with features, a head and one missing label.
+struct Small {
+  at::Tensor weight_KD = test::normal_table({3, 6}, 3), bias_K = test::normal_table({3}, 4);
+  influence::Profile profile;
+  Small() {
+    profile.dimensions = {"a", "b", "c"};
+    for (int n = 0; n < 40; ++n) profile.ids.push_back(std::to_string(n));
+    profile.prompts.resize(40);
+    profile.feature_ND = test::normal_table({40, 6}, 1).to(at::kFloat);
+    profile.prediction_NK = at::linear(profile.feature_ND, weight_KD.to(at::kFloat), bias_K.to(at::kFloat));
+    profile.label_NK = profile.prediction_NK + test::normal_table({40, 3}, 2).to(at::kFloat);
+    profile.label_NK[7][1] = kNan;
+    profile.residual_NK = profile.prediction_NK - profile.label_NK;
+    profile.feature_sq_norm_N = profile.feature_ND.square().sum(1);
+    profile.self_influence_NK = influence::closed_form(profile.residual_NK, profile.feature_sq_norm_N).to(at::kFloat);
+    profile.done_N = at::ones({40}, at::kByte);
+  }
+  influence::EstimatorInput input() const { return {.profile = &profile, .checkpoints = {}, .weight_KD = weight_KD, .bias_K = bias_K}; }
 };
 
-TEST_F(ProfilePass, RowsAreWhatTheModelSays) {
-  const auto profile = compute(*open(), 4);
-  EXPECT_EQ(profile.ids.front(), "s0");
-  EXPECT_EQ(profile.done_N.sum().item<int64_t>(), 11);
-  EXPECT_TRUE(profile.residual_NK[4][1].isnan().item<bool>());   // no label
-  EXPECT_FALSE(profile.prediction_NK[4][1].isnan().item<bool>());
-  const auto& head = model_.parameters.back();
-  EXPECT_TRUE(at::allclose(profile.prediction_NK, at::linear(profile.feature_ND, head[1], head[2]), 1e-5, 1e-6));
-  EXPECT_TRUE(at::equal(profile.residual_NK.nan_to_num(7), (profile.prediction_NK - profile.label_NK).nan_to_num(7)));
-  EXPECT_TRUE(at::allclose(profile.feature_sq_norm_N, profile.feature_ND.square().sum(1)));
-  EXPECT_TRUE(at::allclose(profile.self_influence_NK, profile.residual_NK.square() * profile.feature_sq_norm_N.unsqueeze(1), 1e-6, 0, true));
+TEST(Estimators, AutogradAgreesWithTheClosedFormTo1e10) {
+  const at::Tensor feature_ND = test::normal_table({20, 6}, 1), label_NK = test::normal_table({20, 3}, 2), weight_KD = test::normal_table({3, 6}, 3),
+                   bias_K = test::normal_table({3}, 4);
+  const at::Tensor residual_NK = at::linear(feature_ND, weight_KD, bias_K) - label_NK, norm_N = feature_ND.square().sum(1);
+  for (const bool with_bias : {false, true}) {
+    const at::Tensor expected = influence::autograd_influence(feature_ND, label_NK, weight_KD, bias_K, with_bias);
+    EXPECT_TRUE(at::allclose(influence::closed_form(residual_NK, norm_N, with_bias), expected, 1e-10, 0));
+  }
 }
 
-TEST_F(ProfilePass, ThreadsDoNotMatterAndBatchesHardlyDo) {
-  const auto one = compute(*open(), 4, 1);
-  expect_same(compute(*open(), 4, 3), one);
-  const auto small = compute(*open(), 1);
-  EXPECT_TRUE(at::allclose(small.self_influence_NK, one.self_influence_NK, 1e-3, 1e-4, true));
+TEST(Estimators, EveryOneGivesARiskPerLabelAndLeavesMissingOnesOut) {
+  Small small;
+  small.profile.kernel_NKK = at::diag_embed(small.profile.feature_sq_norm_N.unsqueeze(1).expand({40, 3}));   // head only
+  small.profile.space = "head";
+  for (const auto& entry : influence::estimators()) {
+    const at::Tensor risk_NK = influence::estimate(entry.name, small.input());
+    ASSERT_EQ(risk_NK.sizes(), (std::vector<int64_t>{40, 3})) << entry.name;
+    EXPECT_EQ(risk_NK.scalar_type(), at::kDouble) << entry.name;
+    if (std::string(entry.name) != "vbll") {
+      EXPECT_TRUE(risk_NK[7][1].isnan().item<bool>()) << entry.name;
+    }
+    EXPECT_GE(risk_NK.isfinite().sum().item<int64_t>(), 119) << entry.name;
+  }
+  EXPECT_TRUE(at::allclose(influence::estimate("row_sum", small.input()), influence::estimate("closed_form", small.input()), 1e-6, 0, true))
+      << "in the head's space the matrix is diagonal";
+  EXPECT_TRUE(at::allclose(influence::estimate("autograd", small.input()), influence::estimate("closed_form", small.input()), 1e-4, 1e-6, true));
 }
 
-TEST_F(ProfilePass, TwoRanksGiveTheRowsOfOne) {
-  const auto one = compute(*open(), 1);
-  auto ranks = dist::make_thread_ranks(2);
-  std::vector<influence::Profile> profiles(2);
-  const auto work = [&](size_t r) {
-    profiles[r] = influence::compute_profile(model_, *open(), {.batch = 1, .keep_features = true, .model_dir = model_dir()}, *ranks[r], {},
-                                             scratch_.path / "ranks");
+TEST(Estimators, SayWhatTheyNeed) {
+  Small small;
+  small.profile.feature_ND = at::Tensor();
+  const auto refusal = [&](const char* name, influence::EstimatorInput input) {
+    try {
+      influence::estimate(name, input);
+    } catch (const core::Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
   };
-  model_dir();
-  std::thread other(work, 1);
-  work(0);
-  other.join();
-  for (const auto& profile : profiles) expect_same(profile, one);
+  EXPECT_NE(refusal("ridge_inverse", small.input()).find("--features"), std::string::npos);
+  EXPECT_NE(refusal("vbll", small.input()).find("--features"), std::string::npos);
+  EXPECT_NE(refusal("row_sum", small.input()).find("--space"), std::string::npos);
+  EXPECT_NE(refusal("autograd", {.profile = &small.profile}).find("--head"), std::string::npos);
+  EXPECT_NE(refusal("magic", small.input()).find("closed_form, closed_form_bias"), std::string::npos);
 }
 
-TEST_F(ProfilePass, BadSamplesAreLeftOut) {
-  std::filesystem::remove(scratch_.path / "s3_0.png");
-  const auto dataset = open("one", 3);
-  const auto profile = compute(*dataset, 4);
-  EXPECT_EQ(profile.done_N[3].item<int64_t>(), 0);
-  EXPECT_TRUE(profile.self_influence_NK[3].isnan().all().item<bool>());
-  EXPECT_EQ(profile.done_N.sum().item<int64_t>(), 10);
-}
-
-// Samples 6 to 10 cannot be read at first: the run stops, keeps what it has, and a later run computes only the rest.
-TEST_F(ProfilePass, ResumesRowsThatAreDone) {
-  const auto directory = scratch_.path / "profile";
-  const auto whole = compute(*open(), 1);
-  {
-    const auto dataset = open();
-    for (int64_t n = 6; n < 11; ++n) std::filesystem::remove(scratch_.path / ("s" + std::to_string(n) + "_0.png"));
-    EXPECT_THROW(compute(*dataset, 1, 1, directory), core::DataError);
+TEST(HeadPass, IsTheClosedFormOfTheFeatures) {
+  for (const auto& [rows, width, outputs] : {std::tuple<int64_t, int64_t, int64_t>{33, 4096, 5}, {7, 67, 3}, {1, 8, 1}, {10, 1500, 11}, {0, 4, 2}}) {
+    const at::Tensor feature_ND = test::normal_table({rows, width}, 1).to(at::kFloat), label_NK = test::normal_table({rows, outputs}, 2).to(at::kFloat);
+    const at::Tensor weight_KD = test::normal_table({outputs, width}, 3).to(at::kFloat), bias_K = test::normal_table({outputs}, 4).to(at::kFloat);
+    const at::Tensor wide_ND = feature_ND.to(at::kDouble), norm_N = wide_ND.square().sum(1);
+    const at::Tensor prediction_NK = at::linear(wide_ND, weight_KD.to(at::kDouble), bias_K.to(at::kDouble));
+    for (const int64_t threads : {1, 3}) {
+      const auto pass = influence::head_pass(feature_ND, label_NK, weight_KD, bias_K, threads);
+      EXPECT_TRUE(at::allclose(pass.feature_sq_norm_N.to(at::kDouble), norm_N, 1e-6, 0)) << width;
+      EXPECT_TRUE(at::allclose(pass.prediction_NK.to(at::kDouble), prediction_NK, 1e-6, 1e-5 * std::sqrt(static_cast<double>(width)))) << width;
+      const at::Tensor risk_NK = influence::closed_form(pass.prediction_NK - label_NK, pass.feature_sq_norm_N);
+      EXPECT_TRUE(at::allclose(pass.self_influence_NK.to(at::kDouble), risk_NK, 1e-6, 0));
+    }
   }
-  EXPECT_THROW(influence::read_profile(directory), core::DataError);   // not finished
-  const auto dataset = open();
-  for (int64_t n = 0; n < 6; ++n) std::filesystem::remove(scratch_.path / ("s" + std::to_string(n) + "_0.png"));   // must not be read again
-  expect_same(compute(*dataset, 1, 1, directory), whole);
-  EXPECT_NE(test::slurp(scratch_.path / "log.txt").find("6 samples are done already"), std::string::npos);
-}
-
-TEST_F(ProfilePass, StartsAnewForOtherDataOrAnotherModel) {
-  const auto directory = scratch_.path / "profile";
-  auto profile = compute(*open(), 1, 1, directory);
-  influence::write_profile(directory, profile);
-  compute(*open("another"), 1, 1, directory);
-  EXPECT_NE(test::slurp(scratch_.path / "log.txt").find("profiling anew"), std::string::npos);
-  EXPECT_FALSE(std::filesystem::exists(directory / "samples.jsonl"));
-  EXPECT_EQ(test::slurp(scratch_.path / "log.txt").find("done already"), std::string::npos);
-}
-
-TEST_F(ProfilePass, OutputThatIsNotANumberIsAnError) {
-  model_.parameters.back()[2].fill_(kNan);
-  try {
-    compute(*open(), 4);
-    FAIL() << "accepted";
-  } catch (const core::Error& error) {
-    EXPECT_EQ(error.status(), core::ExitStatus::numeric);
-    EXPECT_NE(std::string(error.what()).find("sample 's0'"), std::string::npos) << error.what();
-  }
-}
-
-TEST_F(ProfilePass, RefusesLabelsOfOtherDimensions) {
-  data::Manifest manifest = test::tiny_manifest(scratch_.path, 2);
-  manifest.dimensions[1] = "sharpness";
-  data::Dataset dataset(std::move(manifest), test::tiny_processor(), {}, {});
-  EXPECT_THROW(compute(dataset, 1), core::DataError);
 }
 
 }  // namespace

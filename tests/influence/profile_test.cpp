@@ -126,6 +126,59 @@ TEST(Statistics, SurvivesALargeOffset) {
   EXPECT_NEAR(all[0].standard_deviation, std::sqrt(22.5), 1e-9);
 }
 
+TEST(Statistics, StreamsMergeInAnyGrouping) {
+  const double values[] = {1e8 + 1, 1e8 + 2, 1e8 + 4, 1e8 + 8, 1e8 + 16, 1e8 + 32, 1e8 + 64};   // mean 127/7, squares 5461 - 127^2/7
+  for (size_t cut = 0; cut <= 7; ++cut) {
+    influence::Moments left, right;
+    for (size_t i = 0; i < 7; ++i) (i < cut ? left : right).add(values[i]);
+    left.merge(right);
+    EXPECT_EQ(left.count, 7);
+    EXPECT_NEAR(left.mean, 1e8 + 127.0 / 7, 1e-6) << cut;
+    EXPECT_NEAR(left.squares, 5461 - 127.0 * 127 / 7, 1e-4) << cut;
+  }
+  EXPECT_EQ(influence::Moments{}.standard_deviation(), 0);
+}
+
+TEST(Statistics, EmptyAndConstantDimensionsAreDefined) {
+  influence::Profile profile = small_profile();
+  profile.label_NK.select(1, 1).fill_(kNan);   // an empty dimension, and one with equal values
+  profile.residual_NK = at::tensor({1.0f, kNan, 1.0f, kNan, 1.0f, kNan}).view({3, 2});
+  profile.feature_sq_norm_N.fill_(4);
+  profile.self_influence_NK = influence::closed_form(profile.residual_NK, profile.feature_sq_norm_N).to(at::kFloat);
+  const auto all = influence::statistics(profile);
+  EXPECT_EQ(all[0].standard_deviation, 0);
+  EXPECT_EQ(all[1].count, 0);
+  EXPECT_TRUE(std::isnan(all[1].quantiles[4]));
+  const auto similarity = influence::loss_similarity(profile, 0.5);
+  EXPECT_TRUE(std::isnan(similarity.spearman_K[0])) << "nothing to rank";
+  EXPECT_TRUE(std::isnan(similarity.jaccard_K[1]));
+  EXPECT_TRUE(influence::dimension_correlations(profile)[0][1].isnan().item<bool>());
+  const test::Scratch scratch("profile");
+  influence::write_profile(scratch.path, profile);
+  EXPECT_TRUE(nlohmann::json::parse(test::slurp(scratch.path / "profile.json")).at("statistics").at("text").at("quantiles")[0].is_null());
+  EXPECT_EQ(influence::read_profile(scratch.path).ids.size(), 3U);
+}
+
+TEST(DimensionCorrelations, ByHand) {
+  influence::Profile profile = small_profile();
+  profile.self_influence_NK = at::tensor({1.0f, 4.0f, 2.0f, 3.0f, 3.0f, 1.0f, 4.0f, 2.0f, 9.0f, kNan}).view({5, 2});
+  const at::Tensor correlation_KK = influence::dimension_correlations(profile);
+  EXPECT_NEAR(correlation_KK[0][1].item<double>(), -0.8, 1e-12);   // ranks 1 2 3 4 against 4 3 1 2: 1 - 6 * 18 / 60
+  EXPECT_EQ(correlation_KK[0][0].item<double>(), 1);
+  EXPECT_EQ(correlation_KK[1][0].item<double>(), correlation_KK[0][1].item<double>());
+}
+
+TEST(Profile, RefusesAnotherDataFile) {
+  const auto profile = small_profile();
+  influence::check_data(profile, "data", "train.jsonl");
+  try {
+    influence::check_data(profile, "another hash", "train.jsonl");
+    FAIL();
+  } catch (const core::DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("train.jsonl: is not the file that the profile was made from"), std::string::npos);
+  }
+}
+
 TEST(LossSimilarity, EqualNormsMeanEqualRanking) {
   influence::Profile profile = small_profile();
   profile.feature_sq_norm_N = at::full({3}, 4096.0f);

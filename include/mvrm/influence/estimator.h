@@ -1,29 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-// Self-influence in closed form from residuals and features (spec/influence.md; paper Eq. 21-22), and the pass that collects them.
+// The estimators of influence: a profile in, one risk per label out. One table in estimator.cpp lists the family with the parameter space
+// of each. Not here: the forward pass (profile_pass.h), pairs of samples (matrix.h), the refitted head itself (leverage.h).
 #pragma once
-#include <mvrm/core/context.h>
-#include <mvrm/data/dataset.h>
-#include <mvrm/dist/communicator.h>
 #include <mvrm/influence/profile.h>
-#include <mvrm/model/reward_model.h>
-#include <functional>
+#include <string>
+#include <vector>
 
 namespace mvrm::influence {
 
 // S_nk = r_nk^2 ||h_n||^2 (with_bias adds 1 to ||h||^2). Computed in float64, any float dtype in, float64 out. NaN stays NaN.
 core::Tensor closed_form(const core::Tensor& residual_NK, const core::Tensor& feature_sq_norm_N, bool with_bias = false);
-// Scalar TracIn self-influence at one checkpoint: sum over dimensions (NaN cells left out), [N].
+// Scalar TracIn self-influence: sum over dimensions (NaN cells left out), [N].
 core::Tensor tracin_scalar(const core::Tensor& self_influence_NK);
-
-struct ProfileOptions {
-  int64_t batch = 8;
-  bool keep_features = false;
-  std::filesystem::path model_dir;  // hashed into Profile::model_hash; empty: no hash, and no resuming
+// TracIn over checkpoints: sum over c of learning_rate_c times the self-influence at checkpoint c, float64 [N,K].
+struct Checkpoint {
+  const Profile* profile = nullptr;   // of the same samples in the same order
+  double learning_rate = 1;
 };
-// One forward pass over the data set, ranks take interleaved rows, every rank gets the whole profile. The head and the residual are
-// computed in float32 from the model's feature. Bad samples are left out. Resumes from `directory` when it holds a matching partial profile
-// (rows with done = 1 are not computed again) and writes rows there as they are finished; empty = keep in memory only.
-Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset, const ProfileOptions& options, dist::Communicator& comm,
-                        const core::Context& context, const std::filesystem::path& directory = {});
+// Throws DataError when the checkpoints hold other samples, dimensions or data, ConfigError for a learning rate that isn't positive.
+core::Tensor tracin(const std::vector<Checkpoint>& checkpoints);
+// The oracle: a real backward pass through the head for every label; float64 [N,K]. O(N K) passes, for small profiles and tests.
+core::Tensor autograd_influence(const core::Tensor& feature_ND, const core::Tensor& label_NK, const core::Tensor& weight_KD,
+                                const core::Tensor& bias_K, bool with_bias = false);
+// Residuals, squared norms and self-influence straight from float32 features in one sweep over memory; what `profile --from` and the
+// benchmark run. weight [K,D], bias [K], label [N,K] float32 contiguous; `threads` cut the rows. Products are summed in float32 lanes,
+// lanes in float64.
+struct HeadPass {
+  core::Tensor prediction_NK, feature_sq_norm_N, self_influence_NK;   // float32
+};
+HeadPass head_pass(const core::Tensor& feature_ND, const core::Tensor& label_NK, const core::Tensor& weight_KD, const core::Tensor& bias_K,
+                   int64_t threads = 1);
+
+struct EstimatorInput {
+  const Profile* profile = nullptr;
+  std::vector<Checkpoint> checkpoints;     // tracin: what is summed
+  core::Tensor weight_KD, bias_K;          // autograd: the head
+};
+struct EstimatorEntry {
+  const char* name;
+  const char* space;                       // parameter space
+  const char* help;
+  core::Tensor (*risk)(const EstimatorInput&);
+};
+const std::vector<EstimatorEntry>& estimators();
+// float64 [N,K], NaN where there is no label (vbll: where there is no prediction). Throws ConfigError for an unknown name (lists the
+// names), DataError when the profile lacks what the estimator needs, saying how to get it.
+core::Tensor estimate(const std::string& name, const EstimatorInput& input);
 
 }  // namespace mvrm::influence

@@ -13,7 +13,13 @@ namespace mvrm::model {
 struct RewardOutput {
   core::Tensor reward_BK;      // float32 (float64 for a float64 model): head applied in that dtype to the feature
   core::Tensor feature_BD;     // input of the score head, model dtype
-  core::Tensor prefix_reward_BLK;  // head at every position, only when asked for
+  core::Tensor prefix_reward_BFK;  // head at ForwardOptions::prefix_position_BF, NaN where that is -1; undefined unless asked for
+  core::Tensor skip_BD;            // the last text layer between attention and MLP at the pooled position; undefined unless asked for
+};
+// What forward gives on top; none of it changes reward or feature.
+struct ForwardOptions {
+  core::Tensor prefix_position_BF;   // int64 positions, -1 = none; undefined: no prefix rewards
+  bool keep_skip = false;
 };
 
 struct RewardModel {
@@ -34,6 +40,6 @@ void save_reward_model(const std::filesystem::path& model_dir, const RewardModel
 std::string model_hash(const std::filesystem::path& model_dir);
 
 // No gradients. Thread-safe: the model is only read.
-RewardOutput forward(const RewardModel& model, const data::Batch& batch);
+RewardOutput forward(const RewardModel& model, const data::Batch& batch, const ForwardOptions& options = {});
 
 }  // namespace mvrm::model

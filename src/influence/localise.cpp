@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// F frames, G x G regions, K dimensions, V variants of a clip.
+#include <mvrm/influence/localise.h>
+
+#include <ATen/ATen.h>
+#include <mvrm/core/error.h>
+#include <mvrm/data/batch.h>
+#include <mvrm/model/forward_pass.h>
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <mutex>
+#include <thread>
+
+namespace mvrm::influence {
+
+namespace {
+
+using Variant = std::function<data::Example()>;
+
+at::Tensor rewards_of(const model::RewardModel& model, const std::vector<std::shared_ptr<const data::Example>>& examples,
+                      const preprocess::ImageTransformConfig& image_config) {
+  const data::Batch batch = data::collate(examples, image_config, model.config.pad_token_id.value_or(0));
+  return model::forward(model, batch).reward_BK.to(at::kCPU, at::kFloat);
+}
+
+// Rewards of all variants, [V,K]; they are made when their turn comes, so memory holds a batch a thread.
+at::Tensor score_variants(const model::RewardModel& model, const std::vector<Variant>& variants, const preprocess::ImageTransformConfig& image_config,
+                          int64_t batch, int64_t threads) {
+  at::Tensor reward_VK = at::empty({static_cast<int64_t>(variants.size()), model.config.num_labels}, at::kFloat);
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr first_error;
+  const size_t chunk = static_cast<size_t>(std::max<int64_t>(1, batch));
+  const auto work = [&] {
+    for (size_t begin = next.fetch_add(chunk); begin < variants.size(); begin = next.fetch_add(chunk)) {
+      try {
+        std::vector<std::shared_ptr<const data::Example>> examples;
+        for (size_t v = begin; v < std::min(begin + chunk, variants.size()); ++v) examples.push_back(std::make_shared<data::Example>(variants[v]()));
+        const at::Tensor reward = rewards_of(model, examples, image_config);
+        reward_VK.narrow(0, static_cast<int64_t>(begin), reward.size(0)).copy_(reward);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!first_error) first_error = std::current_exception();
+        next = variants.size();
+      }
+    }
+  };
+  std::vector<std::thread> workers;
+  for (int64_t w = 1; w < threads; ++w) workers.emplace_back(work);
+  work();
+  for (auto& worker : workers) worker.join();
+  if (first_error) std::rethrow_exception(first_error);
+  return reward_VK;
+}
+
+at::Tensor prefix_rewards(const model::RewardModel& model, const data::Example& example, const preprocess::ImageTransformConfig& image_config) {
+  const auto frames = static_cast<int64_t>(example.frame_indices.size());
+  const auto positions = model::prefix_positions(example, model.config);
+  if (positions.empty()) return at::full({frames, model.config.num_labels}, std::numeric_limits<float>::quiet_NaN(), at::kFloat);
+  const data::Batch batch = data::collate({std::make_shared<data::Example>(example)}, image_config, model.config.pad_token_id.value_or(0));
+  const at::Tensor position_BF = at::tensor(at::ArrayRef<int64_t>(positions), at::kLong).unsqueeze(0);
+  return model::forward(model, batch, {.prefix_position_BF = position_BF}).prefix_reward_BFK[0].to(at::kCPU, at::kFloat);
+}
+
+}  // namespace
+
+std::optional<data::Example> without_frame(const data::Example& example, const model::ModelConfig& config, int64_t frame) {
+  const auto positions = model::prefix_positions(example, config);
+  const auto frames = static_cast<int64_t>(positions.size());
+  if (frames < 2) return std::nullopt;
+  MVRM_CHECK(frame >= 0 && frame < frames, "frame ", frame, " of ", frames);
+  // A frame's tokens are the mark before it, its image tokens, the mark and the text behind it; all frames have as many.
+  const int64_t end = positions[static_cast<size_t>(frame)] + 1, length = positions[1] - positions[0];
+  data::Example shorter = example;
+  shorter.input_ids.erase(shorter.input_ids.begin() + (end - length), shorter.input_ids.begin() + end);
+  shorter.frame_indices.erase(shorter.frame_indices.begin() + frame);
+  std::vector<int64_t> kept;
+  for (int64_t f = 0; f < frames; ++f) {
+    if (f != frame) kept.push_back(f);
+  }
+  const at::Tensor index = at::tensor(at::ArrayRef<int64_t>(kept), at::kLong);
+  shorter.pixels.levels_NCHW = example.pixels.levels_NCHW.index_select(0, index);
+  if (example.pixels.mask_NHW.defined()) shorter.pixels.mask_NHW = example.pixels.mask_NHW.index_select(0, index);
+  return shorter;
+}
+
+data::Example with_hidden_region(const data::Example& example, int64_t frame, int64_t row, int64_t column, const LocaliseOptions& options) {
+  const at::Tensor& levels = example.pixels.levels_NCHW;
+  const auto part = [&](int64_t size, int64_t place) { return std::pair{size * place / options.grid, size * (place + 1) / options.grid}; };
+  const auto [top, bottom] = part(levels.size(2), row);
+  const auto [left, right] = part(levels.size(3), column);
+  data::Example changed = example;
+  changed.pixels.levels_NCHW = levels.clone();
+  const auto region = [&, top = top, bottom = bottom, left = left, right = right](const at::Tensor& pictures) {
+    return pictures.slice(-2, top, bottom).slice(-1, left, right);
+  };
+  at::Tensor hole = region(changed.pixels.levels_NCHW[frame]);
+  if (options.fill == Fill::median && levels.size(0) > 1) hole.copy_(std::get<0>(region(levels).median(0)));
+  else hole.copy_(levels[frame].to(at::kFloat).mean(at::IntArrayRef{1, 2}, true).round().to(at::kByte).expand_as(hole));
+  return changed;
+}
+
+Localisation localise(const model::RewardModel& model, const data::Example& example, const preprocess::ImageTransformConfig& image_config,
+                      const LocaliseOptions& options, const core::Context& context) {
+  const auto frames = static_cast<int64_t>(example.frame_indices.size());
+  if (frames == 0) throw core::DataError("sample '" + example.id + "': has no frames to look at", example.id);
+  if (example.pixels.count() != frames) throw core::DataError("sample '" + example.id + "': frames are split into tiles; regions need do_image_splitting: false", example.id);
+  const int64_t dimensions = model.config.num_labels, grid = options.grid;
+  std::vector<Variant> variants{[&] { return example; }};
+  const bool leave_out = options.frames && without_frame(example, model.config, 0).has_value();
+  for (int64_t f = 0; leave_out && f < frames; ++f) variants.emplace_back([&, f] { return *without_frame(example, model.config, f); });
+  const auto regions_begin = static_cast<int64_t>(variants.size());
+  for (int64_t v = 0; v < frames * grid * grid; ++v) {
+    variants.emplace_back([&, v] { return with_hidden_region(example, v / (grid * grid), v / grid % grid, v % grid, options); });
+  }
+  const at::Tensor reward_VK = score_variants(model, variants, image_config, options.batch, context.threads);
+  Localisation result{.reward_K = reward_VK[0].clone(), .prefix_reward_FK = prefix_rewards(model, example, image_config),
+                      .without_frame_FK = at::full({frames, dimensions}, std::numeric_limits<float>::quiet_NaN(), at::kFloat), .hidden_region_FGGK = {}};
+  if (leave_out) result.without_frame_FK = reward_VK.narrow(0, 1, frames).clone();
+  if (grid > 0) result.hidden_region_FGGK = reward_VK.narrow(0, regions_begin, frames * grid * grid).clone().view({frames, grid, grid, dimensions});
+  return result;
+}
+
+at::Tensor carried_risk(const at::Tensor& reward_K, const at::Tensor& label_K, const at::Tensor& changed) {
+  return (reward_K - label_K).square() - (changed - label_K).square();
+}
+
+}  // namespace mvrm::influence

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward pass that collects a profile. N samples, K dimensions, D feature width, F frames.
+#include <mvrm/influence/profile_pass.h>
+
+#include <ATen/ATen.h>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <mvrm/dist/shard.h>
+#include <mvrm/influence/estimator.h>
+#include <mvrm/model/forward_pass.h>
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "profile_store.h"
+
+namespace mvrm::influence {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Clips whose number of frames is not known before they are decoded keep the rewards of so many prefixes.
+constexpr int64_t kMostPrefixes = 64;
+
+// What a partial profile must match to be continued.
+nlohmann::json identity_of(const Profile& profile) {
+  return {{"model_hash", profile.model_hash}, {"data_hash", profile.data_hash}, {"reading", profile.reading},
+          {"dimensions", profile.dimensions}, {"samples", profile.ids.size()},  {"features", feature_dtype_name(profile)},
+          {"space", profile.space},           {"prefix_frames", profile.prefix_prediction_NFK.size(1)}};
+}
+
+std::string reading_of(const video::SampleRule& rule, at::ScalarType dtype) {
+  const bool capped = rule.sampling != video::Sampling::all;
+  return "sampling " + video::name_of(rule.sampling) + (capped ? ", max_frames " + std::to_string(rule.max_frames) : "") + ", model " +
+         c10::toString(dtype);
+}
+
+int64_t prefix_frames(const data::Manifest& manifest, const video::SampleRule& rule) {
+  if (rule.sampling != video::Sampling::all) return rule.max_frames;
+  size_t frames = 1;
+  for (const auto& sample : manifest.samples) frames = std::max(frames, sample.video.empty() ? sample.images.size() : size_t{kMostPrefixes});
+  return static_cast<int64_t>(std::min(frames, size_t{kMostPrefixes}));
+}
+
+void check_dimensions(const data::Manifest& manifest, const std::vector<std::string>& dimensions) {
+  if (manifest.dimensions == dimensions) return;
+  const auto list = [](const std::vector<std::string>& names) {
+    std::string text;
+    for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+  };
+  throw core::DataError(manifest.path.string() + ": has the dimensions [" + list(manifest.dimensions) + "], the model has [" +
+                        list(dimensions) + "]");
+}
+
+bool can_resume(const fs::path& directory, const Profile& profile) {
+  if (!fs::exists(directory / "profile.json") || !fs::exists(directory / "profile.safetensors") || profile.model_hash.empty()) return false;
+  const auto stored = nlohmann::json::parse(core::read_file(directory / "profile.json"), nullptr, false);
+  const auto identity = identity_of(profile);
+  return stored.is_object() && std::all_of(identity.items().begin(), identity.items().end(),
+                                           [&](const auto& item) { return stored.value(item.key(), nlohmann::json()) == item.value(); });
+}
+
+std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& profile, dist::Communicator& comm,
+                                         const core::Context& context) {
+  if (directory.empty()) return nullptr;
+  if (comm.is_main()) {
+    fs::create_directories(directory);
+    if (!can_resume(directory, profile)) {
+      if (fs::exists(directory / "profile.json")) {
+        context.log.info(directory.string() + ": belongs to another model, data file or way of reading it; profiling anew");
+      }
+      // The summary goes first: without it, nothing that is left in the folder passes for a profile.
+      for (const char* name : {"profile.json", "samples.jsonl", "self_influence.csv"}) fs::remove(directory / name);
+      ProfileStore::create(directory, profile);
+      core::write_file_atomic(directory / "profile.json", identity_of(profile).dump(2) + "\n");
+    }
+  }
+  comm.barrier();
+  read_rows(directory, profile);
+  return std::make_unique<ProfileStore>(directory, profile);
+}
+
+Profile empty_profile(const model::RewardModel& model, const data::Dataset& dataset, const ProfileOptions& options) {
+  Profile profile{.dimensions = model.config.dimensions};
+  for (const auto& sample : dataset.manifest().samples) {
+    profile.ids.push_back(sample.id);
+    profile.prompts.push_back(sample.prompt);
+  }
+  allocate(profile, {.rows = dataset.size(), .dimensions = static_cast<int64_t>(profile.dimensions.size()),
+                     .frames = prefix_frames(dataset.manifest(), dataset.processor().sample_rule), .kernel = options.space.has_value(),
+                     .feature_width = options.feature_dtype ? model.config.text.hidden_size : 0,
+                     .feature_dtype = options.feature_dtype.value_or(at::kFloat)});
+  profile.model_hash = options.model_dir.empty() ? "" : model::model_hash(options.model_dir);
+  profile.data_hash = dataset.manifest().hash;
+  profile.reading = reading_of(dataset.processor().sample_rule, model.dtype);
+  profile.space = options.space ? name_of(*options.space) : "";
+  return profile;
+}
+
+void fill_row(Profile& profile, const model::SampleOutput& output, const std::optional<LastLayer>& layer) {
+  const int64_t n = output.index;
+  const at::Tensor feature_D = output.feature_D.to(at::kCPU, at::kFloat);
+  const at::Tensor reward_K = output.reward_K.to(at::kCPU, at::kFloat);
+  if (!reward_K.isfinite().all().item<bool>() || !feature_D.isfinite().all().item<bool>()) {
+    throw core::Error("sample '" + output.example->id + "': the model's output is not finite", core::ExitStatus::numeric);
+  }
+  const at::Tensor label_K = at::tensor(at::ArrayRef<float>(output.example->label_K), at::kFloat);
+  profile.prediction_NK[n].copy_(reward_K);
+  if (label_K.numel() > 0) profile.label_NK[n].copy_(label_K);
+  profile.residual_NK[n].copy_(profile.prediction_NK[n] - profile.label_NK[n]);
+  profile.feature_sq_norm_N[n].copy_(feature_D.to(at::kDouble).square().sum());
+  profile.self_influence_NK[n].copy_(closed_form(profile.residual_NK[n].unsqueeze(0), profile.feature_sq_norm_N[n].unsqueeze(0))[0]);
+  const int64_t frames = std::min(output.prefix_reward_FK.size(0), profile.prefix_prediction_NFK.size(1));
+  profile.prefix_prediction_NFK[n].narrow(0, 0, frames).copy_(output.prefix_reward_FK.narrow(0, 0, frames));
+  if (layer) {
+    const at::Tensor ones_1K = at::ones({1, reward_K.size(0)}, at::kDouble);   // unit residuals: the products of the rewards' gradients
+    profile.kernel_NKK[n].copy_(self_matrix(space_from_name(profile.space), *layer, {ones_1K, output.skip_D.to(at::kCPU).unsqueeze(0)})[0]);
+  }
+  if (profile.feature_ND.defined()) profile.feature_ND[n].copy_(feature_D);
+}
+
+// The rows of this rank's chunks that hold a sample still to do, whole chunks each.
+std::vector<int64_t> open_rows(const Profile& profile, int64_t batch, const dist::Communicator& comm) {
+  const int64_t rows = profile.done_N.size(0);
+  const uint8_t* done = profile.done_N.const_data_ptr<uint8_t>();
+  std::vector<int64_t> open;
+  for (int64_t begin = comm.rank() * batch; begin < rows; begin += comm.size() * batch) {
+    const int64_t end = std::min(begin + batch, rows);
+    if (std::all_of(done + begin, done + end, [](uint8_t flag) { return flag != 0; })) continue;
+    for (int64_t n = begin; n < end; ++n) open.push_back(n);
+  }
+  return open;
+}
+
+// Every rank's chunks to all ranks, bit for bit: rows as bytes, chunks as the rows of a table.
+void share_chunks(at::Tensor& table, int64_t batch, dist::Communicator& comm) {
+  const int64_t rows = table.size(0);
+  if (comm.size() == 1 || rows == 0) return;
+  const int64_t chunks = (rows + batch - 1) / batch;
+  const at::Tensor bytes = table.reshape({rows, -1}).contiguous().view(at::kByte);
+  at::Tensor padded = at::zeros({chunks * batch, bytes.size(1)}, at::kByte);
+  padded.narrow(0, 0, rows).copy_(bytes);
+  at::Tensor chunked = padded.view({chunks, -1});
+  dist::share_interleaved_rows(chunked, comm);
+  table.copy_(chunked.view({chunks * batch, -1}).narrow(0, 0, rows).contiguous().view(table.scalar_type()).view(table.sizes()));
+}
+
+}  // namespace
+
+Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset, const ProfileOptions& options, dist::Communicator& comm,
+                        const core::Context& context, const fs::path& directory) {
+  check_dimensions(dataset.manifest(), model.config.dimensions);
+  Profile profile = empty_profile(model, dataset, options);
+  const auto store = open_store(directory, profile, comm, context);
+  const std::optional<LastLayer> layer = options.space ? std::optional(last_layer(model)) : std::nullopt;
+
+  const int64_t done = profile.done_N.sum().item<int64_t>();
+  if (done > 0 && comm.is_main()) context.log.info("profile: " + std::to_string(done) + " samples are done already");
+  auto last_flush = std::chrono::steady_clock::now();
+  const auto keep = [&](std::span<const model::SampleOutput> outputs) {
+    for (const auto& output : outputs) {
+      if (!output.example || profile.done_N[output.index].item<uint8_t>() != 0) continue;
+      fill_row(profile, output, layer);
+      profile.done_N[output.index] = 1;
+      if (store) store->write_row(profile, output.index);
+    }
+    if (store && std::chrono::steady_clock::now() - last_flush > std::chrono::milliseconds(250)) {
+      store->flush();
+      last_flush = std::chrono::steady_clock::now();
+    }
+  };
+  model::forward_pass(model, dataset, open_rows(profile, options.batch, comm), options.batch, context, "profile", keep,
+                      {.prefix_rewards = true, .skip = options.space.has_value()});
+  if (store) store->flush();
+  for (const auto& [name, tensor] : tensors_of(profile)) {
+    if (tensor->defined()) share_chunks(*tensor, options.batch, comm);
+  }
+  // A finished profile that is continued may hold another estimator's numbers.
+  profile.self_influence_NK = closed_form(profile.residual_NK, profile.feature_sq_norm_N).to(at::kFloat);
+  return profile;
+}
+
+void set_labels(Profile& profile, const at::Tensor& label_NK) {
+  core::check_shape(label_NK, profile.label_NK.sizes().vec(), "label");
+  profile.label_NK = label_NK.to(at::kFloat).clone();
+  profile.residual_NK = profile.prediction_NK - profile.label_NK;
+  profile.self_influence_NK = closed_form(profile.residual_NK, profile.feature_sq_norm_N).to(at::kFloat);
+  profile.estimator = "closed_form";
+}
+
+void set_head(Profile& profile, const at::Tensor& weight_KD, const at::Tensor& bias_K) {
+  if (!profile.feature_ND.defined()) {
+    throw core::DataError("the profile keeps no features, so another head can't be applied; make it with 'mvrm profile --features f32'");
+  }
+  const std::vector<int64_t> wanted{profile.prediction_NK.size(1), profile.feature_ND.size(1)};
+  if (weight_KD.sizes() != at::IntArrayRef(wanted)) {
+    throw core::model_error("the head is " + core::shape_text(weight_KD.sizes()) + ", the profile needs " + core::shape_text(wanted));
+  }
+  profile.prediction_NK = head_pass(profile.feature_ND.to(at::kFloat).contiguous(), profile.label_NK, weight_KD, bias_K).prediction_NK;
+  profile.prefix_prediction_NFK = profile.kernel_NKK = at::Tensor();
+  profile.space.clear();
+  set_labels(profile, profile.label_NK);
+}
+
+}  // namespace mvrm::influence

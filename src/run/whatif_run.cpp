@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The story of `mvrm whatif`. N training rows, T test rows, K dimensions.
+#include <mvrm/run/whatif_run.h>
+
+#include <ATen/ATen.h>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <mvrm/eval/rank_correlation.h>
+#include <mvrm/influence/matrix.h>
+#include <mvrm/influence/whatif.h>
+#include <sstream>
+
+namespace mvrm::run {
+
+namespace {
+
+influence::Profile read_with_features(const std::filesystem::path& directory) {
+  influence::Profile profile = influence::read_profile(directory);
+  if (!profile.feature_ND.defined()) {
+    throw core::DataError(directory.string() + ": keeps no features; make it with 'mvrm profile --features f32'");
+  }
+  profile.feature_ND = profile.feature_ND.to(at::kFloat).nan_to_num(0);   // rows that were not computed take no part
+  profile.label_NK.masked_fill_(profile.done_N.eq(0).unsqueeze(1), std::numeric_limits<float>::quiet_NaN());
+  return profile;
+}
+
+int64_t index_of(const std::vector<std::string>& names, const std::string& name, const std::string& what) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) throw core::ConfigError(what + " '" + name + "' is not in the profile");
+  return found - names.begin();
+}
+
+std::vector<std::string> expanded(const std::vector<std::string>& items) {
+  std::vector<std::string> all;
+  for (const auto& item : items) {
+    if (!item.starts_with("@")) {
+      all.push_back(item);
+      continue;
+    }
+    std::istringstream lines(core::read_file(item.substr(1)));
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.empty()) all.push_back(line);
+    }
+  }
+  return all;
+}
+
+// "ID" (all dimensions) or "ID:DIMENSION"; an id may hold colons itself, so the whole text is tried first.
+void add_cells(const influence::Profile& profile, const std::string& text, std::optional<double> label, std::vector<influence::LabelChange>& changes) {
+  if (std::find(profile.ids.begin(), profile.ids.end(), text) != profile.ids.end()) {
+    const int64_t row = index_of(profile.ids, text, "sample");
+    for (size_t k = 0; k < profile.dimensions.size(); ++k) changes.push_back({.row = row, .dimension = static_cast<int64_t>(k), .label = label});
+    return;
+  }
+  const auto colon = text.rfind(':');
+  const int64_t row = index_of(profile.ids, text.substr(0, colon), "sample");
+  changes.push_back({.row = row, .dimension = index_of(profile.dimensions, text.substr(colon + 1), "dimension"), .label = label});
+}
+
+std::vector<influence::LabelChange> changes_of(const WhatIfRunOptions& options, const influence::Profile& profile) {
+  std::vector<influence::LabelChange> changes;
+  for (const auto& item : expanded(options.drop)) add_cells(profile, item, std::nullopt, changes);
+  for (const auto& item : expanded(options.set)) {
+    const auto equals = item.rfind('=');
+    size_t used = 0;
+    double label = 0;
+    try {
+      if (equals != std::string::npos) label = std::stod(item.substr(equals + 1), &used);
+    } catch (const std::exception&) {
+    }
+    if (used == 0 || equals + 1 + used != item.size() || !std::isfinite(label)) throw core::ConfigError("--set: '" + item + "' is not ID:DIMENSION=LABEL");
+    add_cells(profile, item.substr(0, equals), label, changes);
+  }
+  return changes;
+}
+
+std::vector<double> spearman(const at::Tensor& reward_TK, const at::Tensor& label_TK) {
+  std::vector<double> result;
+  for (int64_t k = 0; k < reward_TK.size(1); ++k) {
+    const at::Tensor rows = (label_TK.select(1, k).isfinite() & reward_TK.select(1, k).isfinite()).nonzero().flatten();
+    const auto column = [&](const at::Tensor& table) {
+      const at::Tensor values = table.select(1, k).index_select(0, rows).to(at::kDouble).contiguous();
+      return std::vector<double>(values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel());
+    };
+    result.push_back(rows.numel() > 1 ? eval::spearman(column(reward_TK), column(label_TK)).r : std::numeric_limits<double>::quiet_NaN());
+  }
+  return result;
+}
+
+void explain(WhatIfResult& result, const influence::RidgeHead& head, const WhatIfRunOptions& options) {
+  result.explained_row = index_of(result.test.ids, options.explain, "sample");
+  const at::Tensor feature_1D = result.test.feature_ND.narrow(0, result.explained_row, 1);
+  for (int64_t k = 0; k < head.dimensions; ++k) {
+    result.effect_KN.push_back(influence::leave_one_out_effect(head, k, result.train.feature_ND, result.train.label_NK, feature_1D)[0]);
+    // A proponent holds the reward up: without its label the reward falls.
+    const auto ranking = influence::rank_effects(-result.effect_KN.back(), options.top);
+    result.explanation_K.push_back({.proponents = ranking.proponents, .opponents = ranking.opponents});
+  }
+}
+
+}  // namespace
+
+WhatIfResult whatif_run(const WhatIfRunOptions& options) {
+  WhatIfResult result{.train = read_with_features(options.profile_dir), .test = {}};
+  result.test = options.test_dir.empty() ? result.train : read_with_features(options.test_dir);
+  if (result.test.dimensions != result.train.dimensions || result.test.feature_ND.size(1) != result.train.feature_ND.size(1)) {
+    throw core::DataError(options.test_dir.string() + ": has other dimensions or features than " + options.profile_dir.string());
+  }
+  if (result.test.model_hash != result.train.model_hash) {
+    throw core::DataError(options.test_dir.string() + ": was made by another model than " + options.profile_dir.string() + ", so its features don't fit");
+  }
+  const auto changes = changes_of(options, result.train);
+  const influence::RidgeHead head = influence::fit_ridge(result.train.feature_ND, result.train.label_NK, {.lambda = options.lambda});
+  auto [before_TK, after_TK] = influence::what_if(head, result.train.feature_ND, result.train.label_NK, changes, result.test.feature_ND);
+  result.before_TK = before_TK;
+  result.after_TK = after_TK;
+  result.changed = static_cast<int64_t>(changes.size());
+  for (int64_t k = 0; k < head.dimensions; ++k) {
+    const auto* group = head.group_of(k);
+    result.lambda_K.push_back(group != nullptr ? group->lambda : std::numeric_limits<double>::quiet_NaN());
+  }
+  result.spearman_before_K = spearman(before_TK, result.test.label_NK);
+  result.spearman_after_K = spearman(after_TK, result.test.label_NK);
+  if (!options.explain.empty()) explain(result, head, options);
+  return result;
+}
+
+}  // namespace mvrm::run

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// mvrm profile as a user starts it: killed again and again, on two processes, estimated again from kept features, refused when it must be.
+#include "tests/support/program.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+namespace {
+
+namespace fs = std::filesystem;
+using mvrm::test::Outcome;
+using mvrm::test::Scratch;
+using mvrm::test::slurp;
+
+class ProfileProgram : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    scratch_ = new Scratch("profile_program");
+    const Outcome synth = run("synth --out '" + at("clips") + "' --videos 120 --test-videos 8 --noise 0.1 --seed 7");
+    ASSERT_EQ(synth.status, 0) << synth.err;
+    std::ofstream(at("run.yaml")) << "run: {dir: '" << at("base") << "', seed: 3}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random}\n"
+                                  << "data: {train: '" << at("clips/test.jsonl") << "'}\ntrain: {epochs: 1, batch: 4}\n";
+    const Outcome train = run("train --quiet --config '" + at("run.yaml") + "'");
+    ASSERT_EQ(train.status, 0) << train.err;
+    const Outcome whole = run(command("whole", "--features"));
+    ASSERT_EQ(whole.status, 0) << whole.err;
+  }
+  static void TearDownTestSuite() { delete scratch_; }
+  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
+  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
+  static std::string command(const std::string& out, const std::string& more = "") {
+    return "profile --model '" + at("base/model") + "' --data '" + at("clips/train.jsonl") + "' --out '" + at(out) + "' " + more;
+  }
+  static std::string rows(const std::string& out) { return slurp(at(out + "/profile.safetensors")); }
+  static Scratch* scratch_;
+};
+Scratch* ProfileProgram::scratch_ = nullptr;
+
+TEST_F(ProfileProgram, KilledAtTenRandomMomentsItEqualsTheWholeOneBitForBit) {
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(run(command("timed", "--features")).status, 0);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::mt19937 random(20261125);
+  int kills = 0, progress = 0;
+  for (int i = 0; i < 10; ++i) {
+    const pid_t child = mvrm::test::start_program(MVRM_PROGRAM, command("killed", "--features"), at("killed.log"));
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds * std::uniform_real_distribution<double>(0.05, 0.6)(random)));
+    ::kill(child, SIGKILL);
+    int raw = 0;
+    ::waitpid(child, &raw, 0);
+    kills += WIFSIGNALED(raw) ? 1 : 0;
+    progress += slurp(at("killed.log")).find("are done already") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_GE(kills, 3) << "most runs were over before they could be killed";
+  EXPECT_GE(progress, 1) << "no run found samples of the one before";
+  const Outcome last = run(command("killed", "--features"));
+  ASSERT_EQ(last.status, 0) << last.err;
+  ASSERT_FALSE(rows("whole").empty());
+  EXPECT_TRUE(rows("killed") == rows("whole"));
+  for (const char* name : {"profile.json", "samples.jsonl", "self_influence.csv"}) {
+    EXPECT_EQ(slurp(at("killed") + "/" + name), slurp(at("whole") + "/" + name)) << name;
+  }
+}
+
+TEST_F(ProfileProgram, TwoProcessesWriteTheBytesOfOne) {
+  const Outcome two = run(command("two", "--features --nproc-per-node 2 --json"));
+  ASSERT_EQ(two.status, 0) << two.err;
+  EXPECT_TRUE(rows("two") == rows("whole"));
+  EXPECT_EQ(nlohmann::json::parse(two.out).at("done"), 120) << "one rank prints";
+}
+
+TEST_F(ProfileProgram, EstimatesAgainFromKeptFeatures) {
+  fs::rename(at("clips/videos"), at("clips/elsewhere"));
+  const Outcome same = run("profile --from '" + at("whole") + "' --out '" + at("same") + "'");
+  EXPECT_EQ(same.status, 0) << same.err;
+  EXPECT_TRUE(rows("same") == rows("whole"));
+  const Outcome ridge = run("profile --json --from '" + at("whole") + "' --estimator ridge_loo --out '" + at("ridge") + "'");
+  EXPECT_EQ(ridge.status, 0) << ridge.err;
+  const auto document = nlohmann::json::parse(ridge.out);
+  EXPECT_EQ(document.at("estimator"), "ridge_loo");
+  EXPECT_EQ(document.at("dimensions").at("visual quality").at("count"), 120);
+  EXPECT_EQ(run("refine --profile '" + at("ridge") + "' --strategy ddp --alpha 5 --out '" + at("plan.jsonl") + "'").status, 0);
+  const auto first = nlohmann::json::parse(slurp(at("clips/train.jsonl")).substr(0, slurp(at("clips/train.jsonl")).find('\n')));
+  const int label = first.at("labels").at("visual quality");
+  std::ofstream(at("corrections.jsonl")) << nlohmann::json{{"id", first.at("id")}, {"dimension", "visual quality"}, {"old", label}, {"new", 5 - label}} << "\n";
+  const Outcome fixed = run("profile --json --from '" + at("whole") + "' --labels '" + at("corrections.jsonl") + "' --out '" + at("fixed") + "'");
+  EXPECT_EQ(fixed.status, 0) << fixed.err;
+  EXPECT_NE(nlohmann::json::parse(fixed.out).at("dimensions").at("visual quality").at("mean"),
+            nlohmann::json::parse(slurp(at("whole/profile.json"))).at("statistics").at("visual quality").at("mean"));
+  const Outcome head = run("profile --from '" + at("whole") + "' --head '" + at("base/model") + "' --out '" + at("head") + "'");
+  EXPECT_EQ(head.status, 0) << head.err;
+  fs::rename(at("clips/elsewhere"), at("clips/videos"));
+}
+
+TEST_F(ProfileProgram, RefusesWhatDoesNotFit) {
+  const Outcome other = run("profile --from '" + at("whole") + "' --data '" + at("clips/test.jsonl") + "' --out '" + at("x") + "'");
+  EXPECT_EQ(other.status, 3);
+  EXPECT_NE(other.err.find("is not the file that the profile was made from"), std::string::npos) << other.err;
+  const Outcome nothing = run("profile --out '" + at("x") + "'");
+  EXPECT_EQ(nothing.status, 2) << nothing.err;
+  const Outcome estimator = run("profile --from '" + at("whole") + "' --estimator magic --out '" + at("x") + "'");
+  EXPECT_EQ(estimator.status, 2) << estimator.err;
+  EXPECT_NE(estimator.err.find("known: closed_form"), std::string::npos) << estimator.err;
+  const Outcome needs = run("profile --from '" + at("whole") + "' --estimator row_sum --out '" + at("x") + "'");
+  EXPECT_EQ(needs.status, 3) << needs.err;
+  EXPECT_NE(needs.err.find("--space head+mlp"), std::string::npos) << needs.err;
+}
+
+TEST_F(ProfileProgram, WhatIfAnswersFromFeatures) {
+  std::istringstream lines(slurp(at("whole/samples.jsonl")));
+  std::string line;
+  std::getline(lines, line);
+  const std::string id = nlohmann::json::parse(line).at("id");
+  const std::string base = "whatif --profile '" + at("whole") + "' ";
+  const Outcome drop = run(base + "--json --drop '" + id + "' --csv '" + at("whatif.csv") + "'");
+  ASSERT_EQ(drop.status, 0) << drop.err;
+  const auto document = nlohmann::json::parse(drop.out);
+  EXPECT_EQ(document.at("changed"), 5);
+  EXPECT_EQ(document.at("results").size(), 120U);
+  EXPECT_NE(document.at("results")[0].at("before"), document.at("results")[0].at("after"));
+  EXPECT_EQ(slurp(at("whatif.csv")).substr(0, 26), "id,dimension,before,after\n");
+  const Outcome set = run(base + "--set '" + id + ":visual quality=4' --explain '" + id + "' --top 2");
+  ASSERT_EQ(set.status, 0) << set.err;
+  EXPECT_NE(set.out.find("1 labels changed"), std::string::npos) << set.out;
+  EXPECT_NE(set.out.find("(falls)"), std::string::npos) << set.out;
+  EXPECT_EQ(run(base + "--drop nobody").status, 2);
+  EXPECT_EQ(run(base).status, 2);
+  EXPECT_EQ(run(base + "--set '" + id + "=x'").status, 2);
+}
+
+TEST_F(ProfileProgram, ExplainWritesTablesAndPictures) {
+  const std::string base = "explain --model '" + at("base/model") + "' --data '" + at("clips/train.jsonl") + "' --out '" + at("explained") + "' ";
+  const Outcome risky = run(base + "--profile '" + at("whole") + "' --top-percent 0.8 --grid 2 --json");
+  ASSERT_EQ(risky.status, 0) << risky.err;
+  const auto results = nlohmann::json::parse(risky.out).at("results");
+  ASSERT_GE(results.size(), 1U);
+  EXPECT_EQ(results[0].at("dimensions").at("visual quality").at("reward_without_frame").size(), 8U);
+  int curves = 0, pictures = 0;
+  for (const auto& entry : fs::directory_iterator(at("explained"))) {
+    curves += entry.path().extension() == ".svg" && slurp(entry.path()).starts_with("<svg") ? 1 : 0;
+    pictures += entry.path().extension() == ".png" && slurp(entry.path()).substr(1, 3) == "PNG" ? 1 : 0;
+  }
+  EXPECT_EQ(curves, static_cast<int>(results.size()));
+  EXPECT_EQ(pictures, static_cast<int>(results.size()));
+  const std::string frames = slurp(at("explained/frames.csv"));
+  EXPECT_EQ(static_cast<size_t>(std::count(frames.begin(), frames.end(), '\n')), 1 + results.size() * 8 * 5);
+  EXPECT_EQ(run(base + "--id nobody").status, 2);
+  EXPECT_EQ(run(base).status, 2);
+}
+
+}  // namespace

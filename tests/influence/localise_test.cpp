@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames left out and regions hidden: against clips that are really shorter, and by hand.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <mvrm/core/error.h>
+#include <mvrm/influence/localise.h>
+#include <mvrm/influence/profile_pass.h>
+#include <mvrm/model/forward_pass.h>
+
+#include <cmath>
+
+#include "tests/support/program.h"
+#include "tests/support/tiny_dataset.h"
+
+namespace {
+
+using namespace mvrm;
+
+class Localise : public ::testing::Test {
+ protected:
+  // Three frames of 8 x 8, distinct pictures.
+  data::Sample sample(std::vector<int> frames) {
+    data::Sample result{.id = "clip", .prompt = "a dog runs", .label_K = {2, 3}};
+    for (const int f : frames) {
+      const auto path = scratch_.path / (std::to_string(f) + ".png");
+      if (!std::filesystem::exists(path)) test::write_picture(path, 8, 8, static_cast<uint32_t>(5 + 11 * f));
+      result.images.push_back(path);
+    }
+    return result;
+  }
+  data::Example example(std::vector<int> frames) { return data::make_example(sample(std::move(frames)), processor_); }
+  at::Tensor reward(const data::Example& one) {
+    return model::forward(model_, data::collate({std::make_shared<data::Example>(one)}, processor_.image_config, 0)).reward_BK[0];
+  }
+
+  test::Scratch scratch_{"localise"};
+  data::Processor processor_ = test::tiny_processor();
+  model::RewardModel model_ = test::tiny_model_for_text();
+  core::Context context_;
+};
+
+TEST_F(Localise, ALeftOutFrameIsAClipWithoutIt) {
+  const auto whole = example({0, 1, 2});
+  const std::vector<std::vector<int>> shorter = {{1, 2}, {0, 2}, {0, 1}};
+  const auto result = influence::localise(model_, whole, processor_.image_config, {.grid = 0}, context_);
+  EXPECT_TRUE(at::allclose(result.reward_K, reward(whole), 1e-5, 1e-5));
+  EXPECT_FALSE(result.hidden_region_FGGK.defined());
+  for (int64_t f = 0; f < 3; ++f) {
+    const auto expected = example(shorter[static_cast<size_t>(f)]);
+    const auto ours = influence::without_frame(whole, model_.config, f);
+    ASSERT_TRUE(ours.has_value());
+    EXPECT_EQ(ours->input_ids, expected.input_ids) << f;
+    EXPECT_TRUE(at::equal(ours->pixels.levels_NCHW, expected.pixels.levels_NCHW)) << f;
+    EXPECT_TRUE(at::allclose(result.without_frame_FK[f], reward(expected), 1e-5, 1e-5)) << f;
+  }
+  EXPECT_TRUE(at::allclose(result.prefix_reward_FK[0], reward(example({0})), 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(result.prefix_reward_FK[2], result.reward_K, 1e-5, 1e-5));
+}
+
+TEST_F(Localise, AHiddenRegionChangesItsPixelsOnly) {
+  const auto whole = example({0, 1, 2});
+  const at::Tensor& before = whole.pixels.levels_NCHW;
+  const influence::LocaliseOptions options{.grid = 2};
+  const at::Tensor after = influence::with_hidden_region(whole, 1, 0, 1, options).pixels.levels_NCHW;
+  EXPECT_TRUE(at::equal(after[0], before[0]));
+  EXPECT_TRUE(at::equal(after[2], before[2]));
+  EXPECT_TRUE(at::equal(after[1].slice(2, 0, 4), before[1].slice(2, 0, 4))) << "the left half";
+  EXPECT_TRUE(at::equal(after[1].slice(1, 4, 8), before[1].slice(1, 4, 8))) << "the lower half";
+  std::vector<uint8_t> values;
+  for (int64_t f = 0; f < 3; ++f) values.push_back(before[f][0][0][5].item<uint8_t>());
+  std::sort(values.begin(), values.end());
+  EXPECT_EQ(after[1][0][0][5].item<uint8_t>(), values[1]) << "the median over frames";
+  const at::Tensor mean = influence::with_hidden_region(whole, 1, 0, 1, {.grid = 2, .fill = influence::Fill::mean}).pixels.levels_NCHW;
+  EXPECT_NEAR(mean[1][2][1][6].item<double>(), before[1][2].to(at::kDouble).mean().item<double>(), 0.51);
+}
+
+TEST_F(Localise, RegionsAreScoredOneByOneOnAnyNumberOfThreads) {
+  const auto whole = example({0, 1});
+  const influence::LocaliseOptions options{.grid = 2, .batch = 3};
+  const auto one = influence::localise(model_, whole, processor_.image_config, options, context_);
+  ASSERT_EQ(one.hidden_region_FGGK.sizes(), (std::vector<int64_t>{2, 2, 2, 2}));
+  EXPECT_TRUE(at::allclose(one.hidden_region_FGGK[1][0][1], reward(influence::with_hidden_region(whole, 1, 0, 1, options)), 1e-5, 1e-5));
+  context_.threads = 3;
+  const auto three = influence::localise(model_, whole, processor_.image_config, options, context_);
+  EXPECT_TRUE(at::equal(one.hidden_region_FGGK, three.hidden_region_FGGK));
+  EXPECT_TRUE(at::equal(one.without_frame_FK, three.without_frame_FK)) << one.without_frame_FK;
+}
+
+TEST_F(Localise, OneFrameCannotBeLeftOut) {
+  const auto result = influence::localise(model_, example({0}), processor_.image_config, {.grid = 1}, context_);
+  EXPECT_TRUE(result.without_frame_FK.isnan().all().item<bool>());
+  EXPECT_TRUE(result.hidden_region_FGGK.isfinite().all().item<bool>());
+}
+
+TEST_F(Localise, NoFramesIsAnError) {
+  data::Example empty;
+  empty.id = "nothing";
+  EXPECT_THROW(influence::localise(model_, empty, processor_.image_config, {}, context_), core::DataError);
+}
+
+TEST(CarriedRisk, ByHand) {
+  const at::Tensor reward_K = at::tensor({3.0f, 1.0f}), label_K = at::tensor({1.0f, 2.0f});
+  const at::Tensor changed = at::tensor({2.0f, 1.0f, 4.0f, 2.0f}).view({2, 2});
+  EXPECT_TRUE(at::equal(influence::carried_risk(reward_K, label_K, changed), at::tensor({3.0f, 0.0f, -5.0f, 1.0f}).view({2, 2})));
+}
+
+}  // namespace
