@@ -2,6 +2,7 @@
 // The world of one, and small exchanges on top of any communicator.
 #include <ATen/ATen.h>
 #include <algorithm>
+#include <mvrm/core/error.h>
 #include <mvrm/dist/communicator.h>
 
 namespace mvrm::dist {
@@ -49,6 +50,36 @@ std::vector<std::string> gather_texts(Communicator& comm, const std::string& tex
     texts.emplace_back(begin, static_cast<size_t>(lengths[r]));
   }
   return texts;
+}
+
+void require_same(Communicator& comm, const std::map<std::string, std::string>& values) {
+  constexpr char kEnd = '\x1e', kBetween = '\x1f';
+  std::string mine;
+  for (const auto& [key, value] : values) mine += key + kBetween + value + kEnd;
+  const auto parse = [](const std::string& text) {
+    std::map<std::string, std::string> parsed;
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t between = text.find(kBetween, begin), end = text.find(kEnd, between);
+      parsed[text.substr(begin, between - begin)] = text.substr(between + 1, end - between - 1);
+      begin = end + 1;
+    }
+    return parsed;
+  };
+  const auto all = gather_texts(comm, mine);
+  auto first = parse(all.front());
+  for (size_t r = 1; r < all.size(); ++r) {
+    if (all[r] == all.front()) continue;
+    auto other = parse(all[r]);
+    std::string differences;
+    for (const auto* side : {&first, &other}) {
+      for (const auto& [key, value] : *side) {
+        const std::string here = first.contains(key) ? first[key] : "(none)", there = other.contains(key) ? other[key] : "(none)";
+        if (here != there && differences.find(key + " is ") == std::string::npos)
+          differences += (differences.empty() ? "" : ", ") + key + " is '" + there + "' there and '" + here + "' on rank 0";
+      }
+    }
+    throw core::ConfigError("rank " + std::to_string(r) + " was started with something else: " + differences + "; start all ranks with the same files");
+  }
 }
 
 }  // namespace mvrm::dist

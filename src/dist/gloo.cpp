@@ -5,6 +5,8 @@
 #include <functional>
 #include <mvrm/core/error.h>
 #include <mvrm/dist/communicator.h>
+#include <mvrm/dist/heartbeat.h>
+#include <optional>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -56,44 +58,55 @@ class Gloo : public Communicator {
       group_->broadcast(tensors, options)->wait();
     });
   }
-  void all_gather(Tensor& out, const Tensor& in) override {
-    run("all_gather", [&] {
-      at::Tensor input = in;
-      group_->_allgather_base(out, input)->wait();
-    });
+  void all_gather(Tensor& out, const Tensor& in) override { start_all_gather(out, in)(); }
+  void reduce_scatter_sum(Tensor& out, const Tensor& in) override { start_reduce_scatter_sum(out, in)(); }
+  void all_to_all(Tensor& out, const Tensor& in) override { start_all_to_all(out, in)(); }
+  Ticket start_all_gather(Tensor& out, const Tensor& in) override {
+    at::Tensor input = in;
+    return start("all_gather", [&] { return group_->_allgather_base(out, input); });
   }
-  void reduce_scatter_sum(Tensor& out, const Tensor& in) override {
-    run("reduce_scatter", [&] {
-      at::Tensor input = in;
-      group_->_reduce_scatter_base(out, input)->wait();
-    });
+  Ticket start_reduce_scatter_sum(Tensor& out, const Tensor& in) override {
+    at::Tensor input = in;
+    return start("reduce_scatter", [&] { return group_->_reduce_scatter_base(out, input); });
   }
-  void all_to_all(Tensor& out, const Tensor& in) override {
-    run("all_to_all", [&] {
-      at::Tensor input = in;
+  Ticket start_all_to_all(Tensor& out, const Tensor& in) override {
+    at::Tensor input = in;
+    return start("all_to_all", [&] {
       std::vector<int64_t> even;
-      group_->alltoall_base(out, input, even, even)->wait();
+      return group_->alltoall_base(out, input, even, even);
     });
+  }
+  void watch(const std::filesystem::path& folder) override {
+    heartbeat_.reset();
+    heartbeat_.emplace(folder, rank_, size_);
   }
   void barrier() override {
     run("barrier", [&] { group_->barrier()->wait(); });
   }
 
  private:
+  using Work = c10::intrusive_ptr<c10d::Work>;
+  Ticket start(const char* operation, const std::function<Work()>& begin) {
+    Work work;
+    run(operation, [&] { work = begin(); });
+    return [this, operation, work] { run(operation, [&] { work->wait(); }); };
+  }
   // Gloo reports a dead or late peer as a runtime error in several classes; all of them mean that the world is broken.
   void run(const char* operation, const std::function<void()>& collective) const {
     try {
       collective();
     } catch (const std::exception& error) {
       const std::string text = error.what();
+      const std::string who = heartbeat_ ? heartbeat_->diagnosis() : "look at the other ranks' messages";
       throw core::Error(std::string(operation) + ": rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
-                            " lost a peer or waited too long for it (" + text.substr(0, text.find('\n')) +
-                            "); look at the other ranks' messages, then start the same command again to resume",
+                            " lost a peer or waited too long for it: " + who + " (" + text.substr(0, text.find('\n')) +
+                            "); start the same command again to resume",
                         core::ExitStatus::peer_lost);
     }
   }
 
   int64_t rank_, size_;
+  std::optional<Heartbeat> heartbeat_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
 };
 

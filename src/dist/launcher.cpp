@@ -3,12 +3,15 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
 #include <mvrm/core/error.h>
 #include <mvrm/dist/launcher.h>
 #include <netinet/in.h>
+#include <optional>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -22,6 +25,7 @@ namespace mvrm::dist {
 namespace {
 
 constexpr const char* kProgram = "/proc/self/exe";
+constexpr auto kGrace = std::chrono::seconds(5);
 
 void set_default(const char* name, const std::string& value) { ::setenv(name, value.c_str(), 0); }
 
@@ -63,30 +67,44 @@ std::pair<int, int> listen_on_loopback() {
   ::_exit(127);
 }
 
-int status_of(int raw) { return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw); }
+struct Child { pid_t pid; int rank; };
 
-// Waits for all children; passes signals on; the first failure ends the rest after a grace period.
-int supervise(std::vector<pid_t> children, int signals) {
+// What the whole is to say of a rank's end. A rank that something else killed is a lost peer.
+int status_of(int raw, int rank, pid_t pid, bool signalled) {
+  if (WIFEXITED(raw)) return WEXITSTATUS(raw);
+  if (signalled) return 128 + WTERMSIG(raw);
+  std::cerr << "launcher: rank " << rank << " (pid " << pid << ") was killed by signal " << WTERMSIG(raw) << " (" << ::strsignal(WTERMSIG(raw)) << ")" << std::endl;
+  return static_cast<int>(core::ExitStatus::peer_lost);
+}
+
+// Waits for all children; passes signals on; behind the first failure the rest has a while to say what they know.
+int supervise(std::vector<Child> children, int signals) {
+  using Clock = std::chrono::steady_clock;
   int result = 0;
+  bool signalled = false;
+  std::optional<Clock::time_point> deadline;
   while (!children.empty()) {
     pollfd waiting{.fd = signals, .events = POLLIN, .revents = 0};
     ::poll(&waiting, 1, 200);
     signalfd_siginfo info{};
     while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       if (info.ssi_signo == SIGCHLD) continue;
-      for (const pid_t child : children) ::kill(child, static_cast<int>(info.ssi_signo));
+      signalled = true;
+      for (const auto& child : children) ::kill(child.pid, static_cast<int>(info.ssi_signo));
     }
     int raw = 0;
     for (pid_t ended = 0; (ended = ::waitpid(-1, &raw, WNOHANG)) > 0;) {
-      std::erase(children, ended);
-      const int status = status_of(raw);
+      const auto child = std::find_if(children.begin(), children.end(), [&](const Child& c) { return c.pid == ended; });
+      if (child == children.end()) continue;
+      const int status = status_of(raw, child->rank, ended, signalled || result != 0);
+      children.erase(child);
       if (status == 0 || result != 0) continue;
       result = status;
       // 75 = stopped by a signal, checkpoint written: every rank ends that way by itself.
-      if (status != static_cast<int>(core::ExitStatus::stopped)) {
-        for (const pid_t child : children) ::kill(child, SIGKILL);
-      }
+      if (status != static_cast<int>(core::ExitStatus::stopped)) deadline = Clock::now() + kGrace;
     }
+    if (!deadline || Clock::now() < *deadline) continue;
+    for (const auto& child : children) ::kill(child.pid, SIGKILL);
   }
   return result;
 }
@@ -108,15 +126,15 @@ int launch_local(int count, const std::vector<std::string>& arguments) {
   for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGUSR1}) sigaddset(&watched, signal);
   ::sigprocmask(SIG_BLOCK, &watched, nullptr);
   const int signals = ::signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC);
-  std::vector<pid_t> children;
+  std::vector<Child> children;
   for (int rank = 0; rank < count; ++rank) {
     const pid_t child = ::fork();
     if (child == 0) become_rank(rank, count, port, socket, arguments);
     if (child < 0) {
-      for (const pid_t started : children) ::kill(started, SIGKILL);
+      for (const auto& started : children) ::kill(started.pid, SIGKILL);
       throw core::io_error(std::string("launcher: can't start a process: ") + std::strerror(errno));
     }
-    children.push_back(child);
+    children.push_back({child, rank});
   }
   ::close(socket);
   const int result = supervise(std::move(children), signals);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The story of `mvrm train`: resolved configuration, data, plan (with baseline and profile where they are missing), model, training,
 // evaluation. Each step is left alone when its inputs have not changed.
+#include "run_lock.h"
 #include "stamp.h"
 
 #include <ATen/ATen.h>
@@ -14,6 +15,7 @@
 #include <mvrm/run/train_run.h>
 #include <mvrm/train/loop.h>
 #include <set>
+#include <sstream>
 
 namespace mvrm::run {
 
@@ -42,6 +44,15 @@ std::string input_key(const RunConfig& config, const refine::RefinementPlan& pla
   text.append(static_cast<const char*>(weight_NK.data_ptr()), weight_NK.nbytes());
   text.append(reinterpret_cast<const char*>(plan.keep_N.data()), plan.keep_N.size());
   return core::sha256_hex(text);
+}
+
+// By line, so that ranks with different configurations can say where.
+std::map<std::string, std::string> lines_of(const RunConfig& config) {
+  std::map<std::string, std::string> lines;
+  std::istringstream text(config::to_yaml(config));
+  int number = 0;
+  for (std::string line; std::getline(text, line);) lines["line " + std::to_string(++number) + " of the configuration"] = line;
+  return lines;
 }
 
 refine::RefineConfig refine_config(const RefineSection& section, const std::vector<std::string>& dimensions, uint64_t seed) {
@@ -113,7 +124,10 @@ std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs:
 }
 
 TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context) {
+  dist::require_same(comm, lines_of(config));
   fs::create_directories(config.run.dir);
+  const auto lock = lock_run_directory(config.run.dir, comm);
+  comm.watch(config.run.dir / ".ranks");
   if (comm.is_main()) core::write_file_atomic(config.run.dir / "config.yaml", config::to_yaml(config));
   core::Context run_context = context;
   run_context.seed = config.run.seed;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ATen/ATen.h>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/core/safetensors.h>
@@ -15,8 +17,11 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr int kFormat = 1;
-constexpr const char* kStateFile = "state.safetensors";
+constexpr int kFormat = 2;
+constexpr auto kPause = std::chrono::milliseconds(20);
+
+std::string state_file(int64_t rank, int64_t ranks) { return "state-" + std::to_string(rank) + "-of-" + std::to_string(ranks) + ".safetensors"; }
+std::string receipt_file(int64_t rank) { return "written-" + std::to_string(rank) + ".json"; }
 
 std::optional<int64_t> step_of(const fs::path& folder) {
   const std::string name = folder.filename().string();
@@ -45,9 +50,11 @@ Json read_manifest(const fs::path& checkpoint) {
 
 void verify(const fs::path& checkpoint) {
   const Json manifest = read_manifest(checkpoint);
-  const fs::path state = checkpoint / kStateFile;
-  if (!fs::is_regular_file(state) || fs::file_size(state) != manifest.at("bytes").get<uint64_t>() || core::sha256_file(state) != manifest.at("sha256").get<std::string>()) {
-    throw core::model_error(state.string() + ": differs from its manifest");
+  if (static_cast<int64_t>(manifest.at("files").size()) != manifest.at("ranks").get<int64_t>()) throw core::model_error((checkpoint / "manifest.json").string() + ": names too few files");
+  for (const auto& [name, file] : manifest.at("files").items()) {
+    const fs::path state = checkpoint / fs::path(name).filename();
+    if (!fs::is_regular_file(state) || fs::file_size(state) != file.at("bytes").get<uint64_t>() || core::sha256_file(state) != file.at("sha256").get<std::string>())
+      throw core::model_error(state.string() + ": differs from its manifest");
   }
 }
 
@@ -60,9 +67,9 @@ void remove_folder(const fs::path& folder) {
   fs::remove_all(trash, ignored);
 }
 
-void clean_up(const fs::path& run_dir, int64_t keep) {
-  const auto folders = checkpoints_of(run_dir);
-  for (size_t i = static_cast<size_t>(keep); i < folders.size(); ++i) remove_folder(folders[i]);
+}  // namespace
+
+void clean_checkpoints(const fs::path& run_dir) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(run_dir / "checkpoints", ignored)) {
     const std::string name = entry.path().filename().string();
@@ -70,25 +77,81 @@ void clean_up(const fs::path& run_dir, int64_t keep) {
   }
 }
 
-}  // namespace
+CheckpointWriter::CheckpointWriter(fs::path run_dir, int64_t keep, dist::Communicator& comm) : run_dir_(std::move(run_dir)), keep_(keep), comm_(comm) {}
 
-void save_checkpoint(const fs::path& run_dir, const CheckpointInfo& info, const TrainState& state, int64_t keep, dist::Communicator& comm) {
-  const core::NamedTensors tensors = state.gather(comm);
-  if (comm.is_main()) {
-    const std::string name = "step-" + std::to_string(info.step);
-    const fs::path folder = run_dir / "checkpoints" / name, temporary = run_dir / "checkpoints" / (".tmp-" + name + "-" + std::to_string(::getpid()));
-    fs::create_directories(temporary);
-    core::write_safetensors(temporary / kStateFile, tensors);
-    const Json manifest{{"format", kFormat}, {"step", info.step}, {"updates", info.updates}, {"identity", info.identity}, {"bytes", fs::file_size(temporary / kStateFile)},
-                        {"sha256", core::sha256_file(temporary / kStateFile)}};
-    core::write_file_atomic(temporary / "manifest.json", manifest.dump(2) + "\n");
-    core::fsync_folder(temporary);
-    if (fs::exists(folder)) remove_folder(folder);
-    fs::rename(temporary, folder);
-    core::fsync_folder(folder.parent_path());
-    clean_up(run_dir, keep);
+CheckpointWriter::~CheckpointWriter() {
+  abandoned_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+void CheckpointWriter::save(const CheckpointInfo& info, const TrainState& state) {
+  finish();
+  core::NamedTensors parts;
+  for (const auto& [name, part] : state.parts()) parts.emplace_back(name, part.detach().cpu().clone());
+  if (comm_.is_main()) parts.emplace_back("balance", info.balance.clone());
+  done_ = false;
+  thread_ = std::thread([this, info, parts = std::move(parts)] {
+    try {
+      write(info, parts);
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+    done_ = true;
+  });
+}
+
+void CheckpointWriter::check() {
+  if (!done_ || !error_) return;
+  std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+// Many short exchanges, so that a long write is not taken for a lost peer.
+void CheckpointWriter::finish() {
+  for (;;) {
+    check();
+    const auto done = dist::gather_values(comm_, done_ ? 1.0 : 0.0);
+    if (std::all_of(done.begin(), done.end(), [](double d) { return d > 0; })) break;
+    std::this_thread::sleep_for(kPause);
   }
-  comm.barrier();
+  if (thread_.joinable()) thread_.join();
+  check();
+}
+
+// On every rank, in the background: no collectives here.
+void CheckpointWriter::write(const CheckpointInfo& info, const core::NamedTensors& parts) {
+  const fs::path temporary = run_dir_ / "checkpoints" / (".tmp-step-" + std::to_string(info.step));
+  std::error_code error;
+  fs::create_directories(temporary, error);
+  if (error) throw core::io_error(temporary.string() + ": can't be made: " + error.message());
+  const fs::path state = temporary / state_file(comm_.rank(), comm_.size());
+  core::write_safetensors(state, parts);
+  const Json receipt{{"bytes", fs::file_size(state)}, {"sha256", core::sha256_file(state)}};
+  core::write_file_atomic(temporary / receipt_file(comm_.rank()), receipt.dump());
+  if (comm_.is_main()) commit(info, temporary);
+}
+
+void CheckpointWriter::commit(const CheckpointInfo& info, const fs::path& temporary) {
+  Json files;
+  for (int64_t rank = 0; rank < comm_.size(); ++rank) {
+    const fs::path receipt = temporary / receipt_file(rank);
+    while (!fs::exists(receipt)) {
+      if (abandoned_) return;
+      std::this_thread::sleep_for(kPause);
+    }
+    files[state_file(rank, comm_.size())] = Json::parse(core::read_file(receipt, 1 << 16));
+    fs::remove(receipt);
+  }
+  const Json manifest{{"format", kFormat}, {"step", info.step}, {"updates", info.updates}, {"ranks", comm_.size()}, {"identity", info.identity}, {"files", files}};
+  core::write_file_atomic(temporary / "manifest.json", manifest.dump(2) + "\n");
+  core::fsync_folder(temporary);
+  const fs::path folder = run_dir_ / "checkpoints" / ("step-" + std::to_string(info.step));
+  if (fs::exists(folder)) remove_folder(folder);
+  std::error_code error;
+  fs::rename(temporary, folder, error);
+  if (error) throw core::io_error(folder.string() + ": can't be put in place: " + error.message());
+  core::fsync_folder(folder.parent_path());
+  const auto folders = checkpoints_of(run_dir_);
+  for (size_t i = static_cast<size_t>(keep_); i < folders.size(); ++i) remove_folder(folders[i]);
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& run_dir, const core::Log& log) {
@@ -112,7 +175,7 @@ void discard_checkpoints(const fs::path& run_dir, const core::Log& log) {
 
 CheckpointInfo load_checkpoint(const fs::path& checkpoint, const std::map<std::string, std::string>& identity, TrainState& state, dist::Communicator& comm) {
   const Json manifest = read_manifest(checkpoint);
-  CheckpointInfo info{.step = manifest.at("step").get<int64_t>(), .updates = manifest.at("updates").get<int64_t>(), .identity = manifest.at("identity").get<std::map<std::string, std::string>>()};
+  CheckpointInfo info{.step = manifest.at("step").get<int64_t>(), .updates = manifest.at("updates").get<int64_t>(), .identity = manifest.at("identity").get<std::map<std::string, std::string>>(), .balance = {}};
   std::string differences;
   for (const auto& [key, wanted] : identity) {
     const std::string stored = info.identity.contains(key) ? info.identity.at(key) : "(none)";
@@ -121,8 +184,18 @@ CheckpointInfo load_checkpoint(const fs::path& checkpoint, const std::map<std::s
   if (!differences.empty()) {
     throw core::ConfigError(checkpoint.string() + ": belongs to another run: " + differences + "; use --resume never or another run.dir");
   }
-  const auto file = core::SafetensorsFile::open(checkpoint / kStateFile);
-  state.restore([&](const std::string& name) { return file.tensor(name); }, comm);
+  const auto ranks = manifest.at("ranks").get<int64_t>();
+  std::vector<core::SafetensorsFile> files;
+  for (int64_t rank = 0; rank < ranks; ++rank) files.push_back(core::SafetensorsFile::open(checkpoint / state_file(rank, ranks)));
+  state.restore([&](const std::string& name, int64_t begin, core::Tensor& out) {
+    // The flat buffers differ in padding at their end only; part r of the old ones begins at r times its length.
+    for (int64_t rank = 0; rank < ranks; ++rank) {
+      const core::Tensor part = files[static_cast<size_t>(rank)].tensor(name);
+      const int64_t first = rank * part.numel(), from = std::max(begin, first), to = std::min(begin + out.numel(), first + part.numel());
+      if (from < to) out.slice(0, from - begin, to - begin).copy_(part.slice(0, from - first, to - first));
+    }
+  }, comm);
+  info.balance = files.front().tensor("balance").clone();
   return info;
 }
 

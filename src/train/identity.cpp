@@ -19,6 +19,17 @@ std::string text_of(double value) {
   return text.str();
 }
 
+// Only what the chosen strategy reads.
+std::string text_of(const BalanceConfig& config) {
+  const auto& uw = config.uncertainty_weighting;
+  if (config.strategy == "uncertainty_weighting")
+    return config.strategy + " lr " + (uw.lr.word.empty() ? text_of(uw.lr.scalar.value_or(0)) : uw.lr.word) + " init " + text_of(uw.init) + " reduce " + uw.reduce + " analytic_ema " + text_of(uw.analytic_ema);
+  if (config.strategy == "rlw") return config.strategy + " " + config.rlw.redraw + " " + config.rlw.distribution + " " + config.rlw.scale;
+  if (config.strategy == "pcgrad")
+    return config.strategy + " gram " + config.pcgrad.gram + " sketch_size " + std::to_string(config.pcgrad.sketch_size) + (config.pcgrad.include_head ? " with head" : "");
+  return config.strategy;
+}
+
 std::string hex_of(uint64_t value) {
   std::ostringstream text;
   text << std::hex << value;
@@ -59,6 +70,7 @@ std::map<std::string, std::string> identity_of(const TrainConfig& config, const 
           {"optimizer.eps", text_of(o.eps)},
           {"optimizer.weight_decay", text_of(o.weight_decay)},
           {"optimizer.clip_norm", text_of(o.clip_norm)},
+          {"balance", text_of(config.balance)},
           {"schedule.kind", config.schedule.kind},
           {"schedule.warmup_ratio", text_of(config.schedule.warmup_ratio)}};
 }

@@ -2,8 +2,9 @@
 // The training loop in the order in which things happen.
 #include <mvrm/train/loop.h>
 
+#include "balanced_step.h"
+#include "calendar.h"
 #include "metrics.h"
-#include "step.h"
 #include "stop_signals.h"
 #include "training.h"
 
@@ -31,17 +32,14 @@ void check(const TrainConfig& config, size_t samples) {
   };
   require(config.optimizer.betas.size() == 2, "optimizer.betas: must be two numbers");
   require(config.train.batch >= 1 && config.train.micro_batch >= 1, "train: batch and micro_batch must be at least 1");
-  require(config.dist.reshard == "auto" || config.dist.reshard == "keep", "dist.reshard: available are auto and keep, got '" + config.dist.reshard + "'");
-  require(config.dist.reduce == "auto" || config.dist.reduce == "step", "dist.reduce: available are auto and step, got '" + config.dist.reduce + "'");
   require(samples > 0, "train: the plan keeps no sample of the data set");
 }
 
-bool recompute(const std::string& choice, const model::RewardModel& model) {
-  if (choice != "auto") return choice == "always";
+int64_t parameter_count(const model::RewardModel& model) {
   int64_t parameters = 0;
-  for (const auto& unit : model.parameters)
-    for (const auto& tensor : unit) parameters += tensor.numel();
-  return parameters >= kRecomputeFrom;
+  for (const auto& unit : model.units)
+    for (const auto& parameter : unit.parameters) parameters += c10::multiply_integers(parameter.shape);
+  return parameters;
 }
 
 std::string names_of(const Samples& samples, const std::vector<int64_t>& rows) {
@@ -51,41 +49,20 @@ std::string names_of(const Samples& samples, const std::vector<int64_t>& rows) {
   return rows.size() > kShown ? text + " and " + std::to_string(rows.size() - kShown) + " more" : text;
 }
 
-// Which samples belong to which step, by arithmetic alone.
-struct Calendar {
-  Calendar(const LoopConfig& config, const Samples& all, uint64_t run_seed) : samples(all), batch(config.batch), seed(run_seed) {
-    const auto count = static_cast<int64_t>(samples.ids.size());
-    steps_per_epoch = (count + batch - 1) / batch;
-    total = config.epochs * steps_per_epoch;
-    if (config.max_steps > 0) total = std::min(total, config.max_steps);
-  }
-  // Of step number `step`, from 0; the last batch of an epoch may be short.
-  std::vector<int64_t> samples_of(int64_t step) {
-    if (epoch_of(step) != epoch) {
-      epoch = epoch_of(step);
-      order = epoch_order(samples.ids, seed, epoch);
-    }
-    const int64_t begin = step % steps_per_epoch * batch, end = std::min(begin + batch, static_cast<int64_t>(order.size()));
-    return {order.begin() + begin, order.begin() + end};
-  }
-  int64_t epoch_of(int64_t step) const { return step / steps_per_epoch; }
-
-  const Samples& samples;
-  int64_t batch, steps_per_epoch = 0, total = 0, epoch = -1;
-  uint64_t seed;
-  std::vector<int64_t> order;
-};
-
 class Trainer {
  public:
   Trainer(model::RewardModel& model, const Samples& samples, const TrainJob& job, dist::Communicator& comm, const core::Context& context)
       : model_(model), samples_(samples), job_(job), config_(job.config), comm_(comm), context_(context),
-        identity_(identity_of(job.config, samples, model, context.seed)), state_(model, comm), pool_(context.threads),
-        calendar_(job.config.train, samples, context.seed),
+        parameters_(parameter_count(model)), identity_(identity_of(job.config, samples, model, context.seed)),
+        state_(model, comm, is_decayed, config_.dist.reshard != "free"), balancer_(config_.balance, samples.weight_NK.size(1), context.seed),
+        sketch_(uses_sketch(config_.balance, parameters_, comm.size())), pool_(context.threads), calendar_(job.config.train, samples, context.seed),
         with_{.model = model, .state = state_, .samples = samples, .comm = comm, .pool = pool_, .ordered = config_.dist.order != "fast",
-              .recompute = recompute(config_.train.recompute, model)} {}
+              .recompute = config_.train.recompute == "auto" ? parameters_ >= kRecomputeFrom || !state_.keeps_weights() : config_.train.recompute == "always",
+              .reduce_each = config_.dist.reduce == "micro" || (config_.dist.reduce == "auto" && !state_.keeps_weights())},
+        writer_(job.run_dir, config_.checkpoint.keep, comm) {}
 
   TrainResult run() {
+    dist::require_same(comm_, identity_);
     restore();
     Metrics metrics(job_.run_dir, result_.steps, model_.config.dimensions, comm_.is_main());
     core::Progress progress("train", calendar_.total, context_.show_progress && comm_.is_main());
@@ -94,22 +71,26 @@ class Trainer {
       prefetch_epoch();
       const auto start = std::chrono::steady_clock::now();
       const StepBatch batch{.samples = calendar_.samples_of(result_.steps), .micro_batch = config_.train.micro_batch};
-      StepOutcome outcome = compute_step(with_, batch, [&] { return signals_.arrived(); });
+      StepOutcome outcome = compute_balanced_step(with_, batch, balancer_, result_.steps, sketch_, [&] { return signals_.arrived(); });
+      writer_.check();
       StepLine line = apply(outcome, batch);
+      if (job_.observe) job_.observe(result_.steps, line.lr, outcome.samples);
       line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       const bool last = result_.steps == calendar_.total;
       if (result_.steps % config_.log_every == 0 || last) metrics.write(line, outcome);
       char note[64];
       std::snprintf(note, sizeof note, "loss %.4f", outcome.loss);
       progress.advance(1, note);
-      if (job_.evaluate_every > 0 && result_.steps % job_.evaluate_every == 0 && !last) metrics.write_evaluation(result_.steps, job_.evaluate(model_));
+      if (job_.evaluate_every > 0 && result_.steps % job_.evaluate_every == 0 && !last) evaluate(metrics);
       result_.stopped_by_signal = outcome.stop && !last;
       if (result_.stopped_by_signal || (result_.steps % config_.checkpoint.every == 0 && !last)) {
         metrics.sync();
-        save_checkpoint(job_.run_dir, {.step = result_.steps, .updates = updates_, .identity = identity_}, state_, config_.checkpoint.keep, comm_);
+        writer_.save({.step = result_.steps, .updates = updates_, .identity = identity_, .balance = balancer_.state()}, state_);
       }
       if (result_.stopped_by_signal) return stopped();
     }
+    writer_.finish();
+    state_.fetch_weights(comm_);
     if (comm_.is_main()) model::save_reward_model(job_.run_dir / "model", model_, job_.processor_dir);
     comm_.barrier();
     return result_;
@@ -119,6 +100,7 @@ class Trainer {
   // Step 0, or the step of the checkpoint that `resume` asks for. Rank 0 decides, so that nobody reads a folder that is being replaced.
   void restore() {
     std::optional<std::filesystem::path> checkpoint = job_.resume;
+    if (comm_.is_main()) clean_checkpoints(job_.run_dir);
     if (job_.resume == "never") {
       if (comm_.is_main()) discard_checkpoints(job_.run_dir, context_.log);
       comm_.barrier();
@@ -133,6 +115,7 @@ class Trainer {
     const CheckpointInfo info = load_checkpoint(*checkpoint, identity_, state_, comm_);
     result_.steps = info.step;
     updates_ = info.updates;
+    balancer_.restore(info.balance);
     if (comm_.is_main()) context_.log.info("resuming from " + checkpoint->string());
   }
 
@@ -144,9 +127,10 @@ class Trainer {
     std::vector<int64_t> mine;
     for (int64_t step = result_.steps; step < calendar_.total && calendar_.epoch_of(step) == epoch; ++step) {
       const StepBatch batch{.samples = calendar_.samples_of(step), .micro_batch = config_.train.micro_batch};
-      const TreeSum tree(batch.slots(), comm_.rank(), comm_.size());
+      const TreeSum tree(batch.slots(), comm_.rank(), comm_.size(), with_.slot_order());
       for (int64_t position = 0; position < tree.count(); ++position) {
-        const auto slot = batch.of_slot(comm_.rank() + tree.leaf_at(position) * comm_.size());
+        if (tree.slot_of(tree.leaf_at(position)) >= batch.slots()) continue;
+        const auto slot = batch.of_slot(tree.slot_of(tree.leaf_at(position)));
         mine.insert(mine.end(), slot.begin(), slot.end());
       }
     }
@@ -158,13 +142,14 @@ class Trainer {
     const double norm = state_.global_norm(outcome.gradient_parts, comm_);
     StepLine line{.step = result_.steps + 1, .epoch = calendar_.epoch_of(result_.steps),
                   .lr = learning_rate(config_.schedule, config_.optimizer.lr, result_.steps, calendar_.total), .grad_norm = norm,
-                  .samples = outcome.used};
+                  .samples = outcome.used, .tokens = outcome.tokens, .data_wait_seconds = outcome.data_wait_seconds};
     ++result_.steps;
     result_.last_loss = outcome.loss;
     const bool finite = outcome.not_finite.empty() && std::isfinite(norm);
     line.skipped = !finite || outcome.used == 0;
     if (!line.skipped) {
       state_.update(outcome.gradient_parts, norm, line.lr, ++updates_, config_.optimizer, comm_);
+      balancer_.observe(outcome.weighted_loss_K, line.lr);
       not_finite_in_a_row_ = 0;
     } else if (!finite) {
       const std::string what = "step " + std::to_string(result_.steps) + ": loss or gradient is not finite; samples: " +
@@ -177,7 +162,14 @@ class Trainer {
     return line;
   }
 
-  TrainResult stopped() const {
+  void evaluate(Metrics& metrics) {
+    state_.fetch_weights(comm_);
+    metrics.write_evaluation(result_.steps, job_.evaluate(model_));
+    state_.free_weights();
+  }
+
+  TrainResult stopped() {
+    writer_.finish();
     if (comm_.is_main())
       context_.log.info("stopped by a signal after step " + std::to_string(result_.steps) + ", checkpoint written; start the same command again to continue");
     return result_;
@@ -190,11 +182,15 @@ class Trainer {
   dist::Communicator& comm_;
   const core::Context& context_;
   const StopSignals signals_;
+  const int64_t parameters_;
   const std::map<std::string, std::string> identity_;   // of the weights as they come in: before state_ takes them over
   TrainState state_;
+  Balancer balancer_;
+  const bool sketch_;
   WorkerPool pool_;
   Calendar calendar_;
   StepResources with_;
+  CheckpointWriter writer_;
   TrainResult result_;
   int64_t updates_ = 0, not_finite_in_a_row_ = 0, prefetched_epoch_ = -1;   // updates: steps that were not skipped
 };

@@ -10,13 +10,15 @@
 #include <mvrm/core/files.h>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <sys/resource.h>
 
 namespace mvrm::train {
 
 struct StepLine {
   int64_t step = 0, epoch = 0;
   double lr = 0, grad_norm = 0, seconds = 0;
-  int64_t samples = 0;
+  int64_t samples = 0, tokens = 0;
+  double data_wait_seconds = 0;   // rank 0's, summed over its threads
   bool skipped = false;
 };
 
@@ -37,7 +39,8 @@ class Metrics {
     for (size_t k = 0; k < dimensions_.size(); ++k) losses[dimensions_[k]] = number(outcome.loss_K[k]);
     nlohmann::ordered_json row{{"step", line.step}, {"epoch", line.epoch}, {"loss", number(outcome.loss)}, {"dimensions", losses}, {"lr", line.lr},
                                {"grad_norm", number(line.grad_norm)}, {"samples_per_second", static_cast<double>(line.samples) / line.seconds},
-                               {"seconds", line.seconds}};
+                               {"tokens_per_second", static_cast<double>(line.tokens) / line.seconds}, {"data_wait_seconds", line.data_wait_seconds},
+                               {"peak_memory_gib", peak_memory_gib()}, {"seconds", line.seconds}};
     if (line.skipped) row["skipped"] = true;
     file_ << row.dump() << std::endl;
     check();
@@ -53,6 +56,12 @@ class Metrics {
   }
 
  private:
+  // Of this process since it started.
+  static double peak_memory_gib() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_maxrss) / (1 << 20);
+  }
   static nlohmann::ordered_json number(double x) { return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(); }
   static std::string lines_up_to(const std::filesystem::path& path, int64_t step) {
     if (step == 0 || !std::filesystem::exists(path)) return {};

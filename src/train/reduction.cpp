@@ -7,12 +7,20 @@
 
 namespace mvrm::train {
 
-TreeSum::TreeSum(int64_t slots, int64_t rank, int64_t ranks) {
-  count_ = slots > rank ? (slots - rank + ranks - 1) / ranks : 0;
-  // Every rank's tree must be a subtree of the same whole, so its depth follows from all slots, not from its own.
+TreeSum::TreeSum(int64_t slots, int64_t rank, int64_t ranks, SlotOrder order) {
+  // Every rank's tree must be a part of the same whole, so its depth follows from all slots, not from its own.
   const auto padded = std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(1, slots)));
-  const auto share = std::max<uint64_t>(1, padded / std::bit_floor(static_cast<uint64_t>(ranks)));
-  bits_ = std::countr_zero(std::bit_ceil(std::max(share, static_cast<uint64_t>(std::max<int64_t>(1, count_)))));
+  const auto share = static_cast<int64_t>(std::max<uint64_t>(1, padded / std::bit_floor(static_cast<uint64_t>(ranks))));
+  if (order == SlotOrder::interleaved) {
+    first_ = rank;
+    stride_ = ranks;
+    count_ = slots > rank ? (slots - rank + ranks - 1) / ranks : 0;
+  } else {
+    const int64_t each = std::has_single_bit(static_cast<uint64_t>(ranks)) ? share : (slots + ranks - 1) / ranks;
+    first_ = rank * each;
+    count_ = std::min(each, slots);
+  }
+  bits_ = std::countr_zero(std::bit_ceil(static_cast<uint64_t>(std::max({share, count_, int64_t{1}}))));
   for (int64_t position = 0; position < (int64_t{1} << bits_); ++position) {
     if (reversed(position) < count_) order_.push_back(reversed(position));
   }
@@ -57,23 +65,26 @@ Gradients TreeSum::take(Gradients empty) {
   return std::move(partial_.begin()->second);
 }
 
-core::Tensor reduce_scatter(const core::Tensor& flat, bool ordered, dist::Communicator& comm) {
-  const int64_t ranks = comm.size(), part = flat.numel() / ranks;
-  if (ranks == 1) return flat;
-  if (!ordered) {
-    core::Tensor out = at::empty({part}, flat.options());
-    comm.reduce_scatter_sum(out, flat);
-    return out;
-  }
-  core::Tensor parts = at::empty_like(flat);
-  comm.all_to_all(parts, flat);
+core::Tensor reduce_scatter(const core::Tensor& flat, bool ordered, dist::Communicator& comm) { return PendingSum(flat, ordered, comm).take(); }
+
+PendingSum::PendingSum(const core::Tensor& flat, bool ordered, dist::Communicator& comm) : ordered_(ordered), ranks_(comm.size()), flat_(flat) {
+  if (ranks_ == 1) return;
+  received_ = ordered ? at::empty_like(flat) : at::empty({flat.numel() / ranks_}, flat.options());
+  arrived_ = ordered ? comm.start_all_to_all(received_, flat_) : comm.start_reduce_scatter_sum(received_, flat_);
+}
+
+core::Tensor PendingSum::take() {
+  if (ranks_ == 1) return flat_;
+  arrived_();
+  if (!ordered_) return received_;
+  const int64_t part = received_.numel() / ranks_;
   std::vector<core::Tensor> value;
-  for (int64_t r = 0; r < ranks; ++r) value.push_back(parts.slice(0, r * part, (r + 1) * part));
-  if (!std::has_single_bit(static_cast<uint64_t>(ranks))) {
-    for (int64_t r = 1; r < ranks; ++r) value[0].add_(value[static_cast<size_t>(r)]);
+  for (int64_t r = 0; r < ranks_; ++r) value.push_back(received_.slice(0, r * part, (r + 1) * part));
+  if (!std::has_single_bit(static_cast<uint64_t>(ranks_))) {
+    for (int64_t r = 1; r < ranks_; ++r) value[0].add_(value[static_cast<size_t>(r)]);
     return value[0].clone();
   }
-  for (int64_t stride = ranks / 2; stride > 0; stride /= 2) {
+  for (int64_t stride = ranks_ / 2; stride > 0; stride /= 2) {
     for (int64_t r = 0; r < stride; ++r) value[static_cast<size_t>(r)].add_(value[static_cast<size_t>(r + stride)]);
   }
   return value[0].clone();

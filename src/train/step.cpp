@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// N samples of a step, B of a micro-batch, K evaluation dimensions, C = 2 + 2K columns of the log.
+// N samples of a step, B of a micro-batch, K evaluation dimensions, C columns of the log, M numbers of a sketch.
 #include "step.h"
+
+#include "shard_access.h"
 
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <chrono>
 #include <mvrm/core/error.h>
+#include <mvrm/train/pcgrad.h>
 
 namespace mvrm::train {
 
@@ -17,75 +21,193 @@ std::vector<int64_t> StepBatch::of_slot(int64_t slot) const {
 
 namespace {
 
-// Computes one micro-batch: its gradients, and its samples' rows of the log (1 = used, then MicroLoss::row_BC).
-Gradients compute_slot(const StepResources& with, const StepBatch& step, int64_t slot, at::Tensor& log_NC) {
-  Gradients gradients = zero_gradients(with.state.layouts(), with.state.gradient_options());
-  const std::vector<int64_t> wanted = step.of_slot(slot);
-  LoadedBatch loaded = with.samples.load(wanted);
-  if (loaded.rows.empty()) return gradients;
-  const MicroBatch micro{.batch = std::move(loaded.batch),
-                         .weight_BK = with.samples.weight_NK.index_select(0, at::tensor(at::ArrayRef<int64_t>(loaded.rows), at::kLong)),
-                         .divisor = static_cast<double>(step.samples.size()) * static_cast<double>(with.samples.weight_NK.size(1))};
-  const MicroLoss loss = forward_backward(with.model.config, with.model.units, with.state.layouts(), with.model.parameters, micro,
-                                          {.dtype = with.model.dtype, .recompute = with.recompute}, gradients);
-  const int64_t columns = log_NC.size(1);
-  const double* from = loss.row_BC.const_data_ptr<double>();
+// Columns of the log, a row a sample: used, loss, residual^2 by dimension, labelled by dimension, reward by dimension, ||feature||^2, tokens.
+struct Columns {
+  int64_t dimensions;
+  int64_t loss() const { return 1; }
+  int64_t square() const { return 2; }
+  int64_t labelled() const { return 2 + dimensions; }
+  int64_t reward() const { return 2 + 2 * dimensions; }
+  int64_t norm() const { return 2 + 3 * dimensions; }
+  int64_t tokens() const { return 3 + 3 * dimensions; }
+  int64_t count() const { return 4 + 3 * dimensions; }
+};
+
+// All that a step's micro-batches share.
+struct Job {
+  const StepResources& with;
+  const StepBatch& step;
+  const StepGoal& goal;
+  Columns column;
+  at::Tensor log_NC;
+  std::atomic<int64_t> wait_nanoseconds{0};
+  int64_t objectives() const { return goal.per_dimension || goal.sketch_size > 0 ? column.dimensions : 1; }
+  bool reduce_each() const { return with.reduce_each && with.comm.size() > 1 && goal.sketch_size == 0; }
+  SlotOrder slot_order() const { return reduce_each() ? SlotOrder::blocks : SlotOrder::interleaved; }
+};
+
+Gradients zeros_for(const Job& job) {
+  if (job.goal.sketch_size > 0) return {at::zeros({job.column.dimensions, job.goal.sketch_size}, at::kDouble)};
+  const auto options = job.with.state.gradient_options();
+  if (!job.reduce_each()) return zero_gradients(job.with.state.layouts(), options, job.objectives());
+  Gradients parts;
+  for (int64_t o = 0; o < job.objectives(); ++o)
+    for (const auto& layout : job.with.state.layouts()) parts.push_back(at::zeros({layout.total / job.with.comm.size()}, options));
+  return parts;
+}
+
+// The micro-batch of `slot`; without ids when there is none, or nothing of it can be used.
+MicroBatch load_slot(Job& job, int64_t slot, const std::vector<int64_t>& wanted, std::vector<int64_t>& rows) {
+  MicroBatch micro;
+  if (wanted.empty()) return micro;
+  const auto start = std::chrono::steady_clock::now();
+  LoadedBatch loaded = job.with.samples.load(wanted);
+  job.wait_nanoseconds += std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+  rows = std::move(loaded.rows);
+  if (rows.empty()) return micro;
+  micro.batch = std::move(loaded.batch);
+  micro.weight_BK = job.with.samples.weight_NK.index_select(0, at::tensor(at::ArrayRef<int64_t>(rows), at::kLong));
+  if (job.goal.factor_K) micro.weight_BK = micro.weight_BK * at::tensor(job.goal.factor_K(slot), at::kDouble);
+  micro.divisor = static_cast<double>(job.step.samples.size()) * static_cast<double>(job.column.dimensions);
+  return micro;
+}
+
+void write_log(Job& job, int64_t slot, const std::vector<int64_t>& wanted, const std::vector<int64_t>& rows, const MicroBatch& micro, const MicroLoss& loss) {
+  const at::Tensor norm_B1 = loss.feature_BD.to(at::kDouble).square().sum(1, true).cpu();
+  const at::Tensor tokens_B1 = micro.batch.attention_mask_BL.sum(1, true).to(at::kDouble).cpu();
+  const at::Tensor line_BC = at::cat({at::ones_like(norm_B1), loss.row_BC, loss.reward_BK.to(at::kDouble).cpu(), norm_B1, tokens_B1}, 1);
+  MVRM_CHECK(line_BC.size(1) == job.column.count(), "a log of ", line_BC.size(1), " columns");
   size_t row = 0;
   for (size_t i = 0; i < wanted.size(); ++i) {
-    if (row == loaded.rows.size() || wanted[i] != loaded.rows[row]) continue;   // a bad sample
-    double* to = log_NC.mutable_data_ptr<double>() + (slot * step.micro_batch + static_cast<int64_t>(i)) * columns;
-    *to = 1;
-    std::copy_n(from + static_cast<int64_t>(row++) * (columns - 1), columns - 1, to + 1);
+    if (row == rows.size() || wanted[i] != rows[row]) continue;   // a bad sample
+    double* to = job.log_NC.mutable_data_ptr<double>() + (slot * job.step.micro_batch + static_cast<int64_t>(i)) * job.column.count();
+    std::copy_n(line_BC.const_data_ptr<double>() + static_cast<int64_t>(row++) * job.column.count(), job.column.count(), to);
   }
+}
+
+// Computes one micro-batch: its gradients (or sketch), and its samples' rows of the log. A slot beyond the last has no samples.
+Gradients compute_slot(Job& job, int64_t slot) {
+  Gradients gradients = zeros_for(job);
+  const auto& with = job.with;
+  const std::vector<int64_t> wanted = slot < job.step.slots() ? job.step.of_slot(slot) : std::vector<int64_t>{};
+  std::vector<int64_t> rows;
+  const MicroBatch micro = load_slot(job, slot, wanted, rows);
+  if (rows.empty() && !with.in_step()) return gradients;
+  const EngineOptions options{.dtype = with.model.dtype, .recompute = with.recompute, .per_dimension = job.objectives() > 1 || job.goal.per_dimension};
+  const auto pass = [&](UnitAccess& access) { return forward_backward(with.model.config, with.model.units, with.state.layouts(), micro, options, access); };
+  const auto sketched = [&](UnitAccess& inner) {
+    return SketchAccess(inner, with.state.layouts(), with.state.gradient_options(), head_rows(with.model.units.back(), with.state.layouts().back()), gradients.front());
+  };
+  Gradients none;
+  Gradients& into = job.goal.sketch_size > 0 ? none : gradients;
+  MicroLoss loss;
+  if (with.in_step()) {
+    ShardAccess shared(with.state, {.reduce_each = job.reduce_each(), .ordered = with.ordered}, into, with.comm);
+    if (job.goal.sketch_size > 0) {
+      auto sketch = sketched(shared);
+      loss = pass(sketch);
+    } else {
+      loss = pass(shared);
+    }
+    shared.finish();
+  } else {
+    LocalAccess local(with.model.parameters, into);
+    if (job.goal.sketch_size > 0) {
+      auto sketch = sketched(local);
+      loss = pass(sketch);
+    } else {
+      loss = pass(local);
+    }
+  }
+  if (!rows.empty()) write_log(job, slot, wanted, rows, micro, loss);
   return gradients;
 }
 
 // Sums in the order of the samples: independent of ranks and micro-batches. Each row was written by one rank, so the exchange is exact.
-void read_log(const at::Tensor& log_NC, const StepBatch& step, StepOutcome& outcome) {
-  const auto columns = static_cast<size_t>(log_NC.size(1)), dimensions = (columns - 2) / 2;
-  std::vector<double> sum(columns, 0.0);
-  const double* row = log_NC.const_data_ptr<double>();
-  for (const int64_t sample : step.samples) {
+void read_log(const Job& job, StepOutcome& outcome) {
+  const Columns column = job.column;
+  const auto columns = static_cast<size_t>(column.count()), dimensions = static_cast<size_t>(column.dimensions);
+  std::vector<double> sum(columns, 0.0), weighted_K(dimensions, 0.0);
+  const double* row = outcome.log_NC.const_data_ptr<double>();
+  const double* weight = job.with.samples.weight_NK.const_data_ptr<double>();
+  for (const int64_t sample : job.step.samples) {
     for (size_t c = 0; c < columns; ++c) sum[c] += row[c];
-    if (!std::isfinite(row[1])) outcome.not_finite.push_back(sample);
+    for (size_t k = 0; k < dimensions; ++k) weighted_K[k] += weight[static_cast<size_t>(sample) * dimensions + k] * row[static_cast<size_t>(column.square()) + k];
+    if (!std::isfinite(row[column.loss()])) outcome.not_finite.push_back(sample);
+    if (row[0] > 0) outcome.samples.push_back({.sample = sample, .reward_K = row + column.reward(), .feature_sq_norm = row[column.norm()]});
     row += columns;
   }
   outcome.used = static_cast<int64_t>(sum[0]);
+  outcome.tokens = static_cast<int64_t>(sum[static_cast<size_t>(column.tokens())]);
   outcome.loss = outcome.used == 0 ? 0.0 : sum[1] / (sum[0] * static_cast<double>(dimensions));
   for (size_t k = 0; k < dimensions; ++k) {
-    const double count = sum[2 + dimensions + k];
-    outcome.loss_K.push_back(count > 0 ? sum[2 + k] / count : 0.0);
+    const double count = sum[static_cast<size_t>(column.labelled()) + k];
+    outcome.loss_K.push_back(count > 0 ? sum[static_cast<size_t>(column.square()) + k] / count : 0.0);
+    outcome.weighted_loss_K.push_back(outcome.used > 0 ? weighted_K[k] / sum[0] : 0.0);
   }
+}
+
+Gradients sum_of_slots(Job& job) {
+  const auto& with = job.with;
+  TreeSum tree(job.step.slots(), with.comm.rank(), with.comm.size(), job.slot_order());
+  if (with.in_step()) {
+    // Every rank goes as often through the units as the one with most slots.
+    const int64_t rounds = job.reduce_each() ? tree.count() : (job.step.slots() + with.comm.size() - 1) / with.comm.size();
+    for (int64_t position = 0; position < rounds; ++position) {
+      if (position < tree.count()) tree.add(tree.leaf_at(position), compute_slot(job, tree.slot_of(tree.leaf_at(position))));
+      else compute_slot(job, job.step.slots());
+    }
+  } else {
+    std::atomic<int64_t> next{0};
+    with.pool.run([&] {
+      try {
+        for (int64_t position = next++; position < tree.count(); position = next++) {
+          const int64_t leaf = tree.leaf_at(position);
+          tree.add(leaf, compute_slot(job, tree.slot_of(leaf)));
+        }
+      } catch (...) {
+        next = tree.count();   // the other workers need not begin another one
+        throw;
+      }
+    });
+  }
+  return tree.take(tree.count() == 0 ? zeros_for(job) : Gradients{});
+}
+
+// The sum of all ranks' sketches, on every rank.
+at::Tensor share_sketch(const at::Tensor& mine_KM, bool ordered, dist::Communicator& comm) {
+  const int64_t part = (mine_KM.numel() + comm.size() - 1) / comm.size();
+  at::Tensor flat = at::zeros({part * comm.size()}, at::kDouble);
+  flat.slice(0, 0, mine_KM.numel()).copy_(mine_KM.flatten());
+  const at::Tensor sum = reduce_scatter(flat, ordered, comm);
+  at::Tensor all = at::empty_like(flat);
+  comm.all_gather(all, sum);
+  return all.slice(0, 0, mine_KM.numel()).view_as(mine_KM);
 }
 
 }  // namespace
 
-StepOutcome compute_step(const StepResources& with, const StepBatch& step, const std::function<bool()>& stop) {
+StepOutcome compute_step(const StepResources& with, const StepBatch& step, const StepGoal& goal, const std::function<bool()>& stop) {
   const auto count = static_cast<int64_t>(step.samples.size());
-  TreeSum tree(step.slots(), with.comm.rank(), with.comm.size());
+  const Columns column{with.samples.weight_NK.size(1)};
   // The last row carries what the ranks have to agree on.
-  at::Tensor log_NC = at::zeros({count + 1, 2 + 2 * with.samples.weight_NK.size(1)}, at::kDouble);
-  std::atomic<int64_t> next{0};
-  with.pool.run([&] {
-    try {
-      for (int64_t position = next++; position < tree.count(); position = next++) {
-        const int64_t leaf = tree.leaf_at(position);
-        tree.add(leaf, compute_slot(with, step, with.comm.rank() + leaf * with.comm.size(), log_NC));
-      }
-    } catch (...) {
-      next = tree.count();   // the other workers need not begin another one
-      throw;
-    }
-  });
-  const Gradients sum = tree.take(tree.count() == 0 ? zero_gradients(with.state.layouts(), with.state.gradient_options()) : Gradients{});
+  Job job{.with = with, .step = step, .goal = goal, .column = column, .log_NC = at::zeros({count + 1, column.count()}, at::kDouble)};
+  const Gradients sum = sum_of_slots(job);
 
   StepOutcome outcome;
-  log_NC.mutable_data_ptr<double>()[count * log_NC.size(1)] = stop() ? 1.0 : 0.0;
-  with.comm.all_reduce_sum(log_NC);
-  outcome.stop = log_NC.const_data_ptr<double>()[count * log_NC.size(1)] > 0;
-  read_log(log_NC, step, outcome);
+  outcome.log_NC = job.log_NC;
+  outcome.data_wait_seconds = 1e-9 * static_cast<double>(job.wait_nanoseconds.load());
+  double& stop_cell = outcome.log_NC.mutable_data_ptr<double>()[count * column.count()];
+  stop_cell = stop() ? 1.0 : 0.0;
+  with.comm.all_reduce_sum(outcome.log_NC);
+  outcome.stop = outcome.log_NC.const_data_ptr<double>()[count * column.count()] > 0;
+  read_log(job, outcome);
+  if (goal.sketch_size > 0) {
+    outcome.sketch_KM = share_sketch(sum.front(), with.ordered, with.comm);
+    return outcome;
+  }
   for (const auto& flat : sum) {
-    outcome.gradient_parts.push_back(reduce_scatter(flat, with.ordered, with.comm));
+    outcome.gradient_parts.push_back(job.reduce_each() ? flat : reduce_scatter(flat, with.ordered, with.comm));
     // Bad samples fall out of the divisor too.
     if (outcome.used > 0 && outcome.used < count) outcome.gradient_parts.back().mul_(static_cast<double>(count) / static_cast<double>(outcome.used));
   }

@@ -4,6 +4,8 @@
 #include "samples.h"
 #include "worker_pool.h"
 
+#include <functional>
+#include <mvrm/train/loop.h>
 #include <mvrm/train/reduction.h>
 #include <mvrm/train/train_state.h>
 #include <string>
@@ -19,12 +21,18 @@ struct StepBatch {
   std::vector<int64_t> of_slot(int64_t slot) const;
 };
 struct StepOutcome {
-  Gradients gradient_parts;            // this rank's part of the sum, by unit
+  Gradients gradient_parts;            // this rank's part of the sum, by objective and unit; empty after a sketch
+  core::Tensor sketch_KM;              // float64, of the whole step, the same on every rank
   int64_t used = 0;                    // samples of the step that were not bad
-  double loss = 0;                     // of the whole step, the same on every rank
+  int64_t tokens = 0;                  // of these samples, padding not counted
+  double loss = 0;                     // of the whole step, the same on every rank: mean of factor * weight * residual^2 over used * K
   std::vector<double> loss_K;          // mean squared residual per dimension, unweighted
+  std::vector<double> weighted_loss_K; // sum of weight * residual^2 over `used`
+  std::vector<SampleView> samples;     // that were used, in the order of the step; they point into `log_NC`
   std::vector<int64_t> not_finite;     // samples whose loss isn't
+  double data_wait_seconds = 0;        // this rank's, summed over its threads
   bool stop = false;                   // some rank asked for it
+  core::Tensor log_NC;
 };
 struct StepResources {
   const model::RewardModel& model;
@@ -33,8 +41,17 @@ struct StepResources {
   dist::Communicator& comm;
   WorkerPool& pool;
   bool ordered = true, recompute = true;
+  bool reduce_each = false;            // sum over ranks behind every micro-batch
+  // Several ranks that fetch weights or sum gradients in the middle of a micro-batch must go through the units together.
+  bool in_step() const { return comm.size() > 1 && (reduce_each || !state.keeps_weights()); }
+  SlotOrder slot_order() const { return comm.size() > 1 && reduce_each ? SlotOrder::blocks : SlotOrder::interleaved; }
+};
+struct StepGoal {
+  std::function<std::vector<double>(int64_t slot)> factor_K;   // of each dimension's loss in a micro-batch
+  bool per_dimension = false;                                  // a gradient for each dimension instead of their sum
+  int64_t sketch_size = 0;                                     // > 0: a sketch of each dimension's gradient and no gradients
 };
 // `stop`: this rank would like to end the run; the answer of all ranks is in the outcome.
-StepOutcome compute_step(const StepResources& with, const StepBatch& step, const std::function<bool()>& stop);
+StepOutcome compute_step(const StepResources& with, const StepBatch& step, const StepGoal& goal, const std::function<bool()>& stop);
 
 }  // namespace mvrm::train

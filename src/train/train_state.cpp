@@ -19,8 +19,8 @@ struct Segments { std::vector<core::Tensor> weight, gradient, exp_avg, exp_avg_s
 
 }  // namespace
 
-TrainState::TrainState(model::RewardModel& model, const dist::Communicator& comm, std::function<bool(const std::string&)> decayed)
-    : model_(model), master_dtype_(model.dtype == at::kDouble ? at::kDouble : at::kFloat) {
+TrainState::TrainState(model::RewardModel& model, const dist::Communicator& comm, std::function<bool(const std::string&)> decayed, bool keep_weights)
+    : model_(model), keep_weights_(keep_weights || comm.size() == 1), master_dtype_(model.dtype == at::kDouble ? at::kDouble : at::kFloat) {
   for (size_t u = 0; u < model.units.size(); ++u) {
     const auto& unit = model.units[u];
     UnitState state{.layout = layout_of(unit, comm.size()), .weights = {}, .master = {}, .exp_avg = {}, .exp_avg_sq = {}};
@@ -36,6 +36,27 @@ TrainState::TrainState(model::RewardModel& model, const dist::Communicator& comm
     decayed_.push_back(std::move(flags));
     layouts_.push_back(state.layout);
     units_.push_back(std::move(state));
+  }
+  free_weights();
+}
+
+core::Tensor TrainState::weight_part(size_t unit) const { return units_[unit].master.to(model_.dtype); }
+
+void TrainState::free_weights() {
+  if (keep_weights_) return;
+  for (size_t u = 0; u < units_.size(); ++u) {
+    units_[u].weights.reset();
+    model_.parameters[u].clear();
+  }
+}
+
+void TrainState::fetch_weights(dist::Communicator& comm) {
+  if (keep_weights_) return;
+  for (size_t u = 0; u < units_.size(); ++u) {
+    const core::Tensor part = weight_part(u);
+    units_[u].weights = at::empty({layouts_[u].total}, part.options());
+    comm.all_gather(units_[u].weights, part);
+    model_.parameters[u] = views(u, units_[u].weights);
   }
 }
 
@@ -89,41 +110,29 @@ void TrainState::update(Gradients& parts, double norm, double lr, int64_t step, 
 }
 
 void TrainState::share_weights(UnitState& unit, dist::Communicator& comm) {
-  if (unit.master.is_same(unit.weights)) return;
+  if (!keep_weights_ || unit.master.is_same(unit.weights)) return;
   core::Tensor mine = unit.master.to(unit.weights.scalar_type());
   if (comm.size() == 1) unit.weights.copy_(mine);
   else comm.all_gather(unit.weights, mine);
 }
 
-core::NamedTensors TrainState::gather(dist::Communicator& comm) const {
+core::NamedTensors TrainState::parts() const {
   core::NamedTensors tensors;
   for (size_t u = 0; u < units_.size(); ++u) {
-    const auto& unit = units_[u];
-    const std::pair<const char*, const core::Tensor*> kinds[] = {{"weight/", &unit.master}, {"exp_avg/", &unit.exp_avg}, {"exp_avg_sq/", &unit.exp_avg_sq}};
-    for (const auto& [prefix, part] : kinds) {
-      core::Tensor full = at::empty({unit.layout.total}, part->options());
-      comm.all_gather(full, *part);
-      const auto views = views_of(unit.layout, model_.units[u], full);
-      for (size_t i = 0; i < views.size(); ++i) tensors.emplace_back(prefix + model_.units[u].parameters[i].name, views[i]);
-    }
+    const std::string number = std::to_string(u), unit = "u" + std::string(3 - std::min<size_t>(3, number.size()), '0') + number;
+    tensors.emplace_back(unit + ".weight", units_[u].master);
+    tensors.emplace_back(unit + ".exp_avg", units_[u].exp_avg);
+    tensors.emplace_back(unit + ".exp_avg_sq", units_[u].exp_avg_sq);
   }
   return tensors;
 }
 
-void TrainState::restore(const std::function<core::Tensor(const std::string&)>& tensor_of, dist::Communicator& comm) {
-  for (size_t u = 0; u < units_.size(); ++u) {
-    auto& unit = units_[u];
-    const std::pair<const char*, core::Tensor*> kinds[] = {{"weight/", &unit.master}, {"exp_avg/", &unit.exp_avg}, {"exp_avg_sq/", &unit.exp_avg_sq}};
-    for (const auto& [prefix, part] : kinds) {
-      std::vector<core::Tensor> tensors;
-      for (const auto& parameter : model_.units[u].parameters) {
-        tensors.push_back(tensor_of(prefix + parameter.name));
-        core::check_shape(tensors.back(), parameter.shape, prefix + parameter.name);
-      }
-      part->copy_(part_of(flatten(unit.layout, tensors, master_dtype_), comm));
-    }
-    share_weights(unit, comm);
+void TrainState::restore(const std::function<void(const std::string&, int64_t, core::Tensor&)>& read, dist::Communicator& comm) {
+  for (auto& [name, part] : parts()) {
+    core::Tensor mine = part;
+    read(name, comm.rank() * mine.numel(), mine);
   }
+  for (auto& unit : units_) share_weights(unit, comm);
 }
 
 }  // namespace mvrm::train

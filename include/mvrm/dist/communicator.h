@@ -3,6 +3,9 @@
 // Collective calls must be made by every rank in the same order. Tensors are contiguous; dtype float, double, bfloat16, int64 or uint8.
 // A peer that is lost or late throws Error (peer_lost, exit status 7) naming the operation. Not thread-safe: one caller a rank.
 #pragma once
+#include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mvrm/core/tensor.h>
 #include <string>
@@ -11,6 +14,8 @@
 namespace mvrm::dist {
 
 using core::Tensor;
+// Waits until a started collective is done; must be called before its tensors are touched.
+using Ticket = std::function<void()>;
 
 class Communicator {
  public:
@@ -23,6 +28,12 @@ class Communicator {
   virtual void reduce_scatter_sum(Tensor& out, const Tensor& in) = 0;    // out[n] from in[size * n]
   virtual void all_to_all(Tensor& out, const Tensor& in) = 0;            // equal chunks: out chunk r comes from rank r
   virtual void barrier() = 0;
+  // The same, only begun: the caller works on meanwhile. Started in the same order on every rank. Where a backend can't, they block.
+  virtual Ticket start_all_gather(Tensor& out, const Tensor& in) { return all_gather(out, in), [] {}; }
+  virtual Ticket start_reduce_scatter_sum(Tensor& out, const Tensor& in) { return reduce_scatter_sum(out, in), [] {}; }
+  virtual Ticket start_all_to_all(Tensor& out, const Tensor& in) { return all_to_all(out, in), [] {}; }
+  // From here on a lost peer is named, by files below `folder` that all ranks share (heartbeat.h). No collective.
+  virtual void watch(const std::filesystem::path& folder) { static_cast<void>(folder); }
   bool is_main() const { return rank() == 0; }
 };
 
@@ -51,5 +62,7 @@ std::unique_ptr<Communicator> connect(const WorldConfig& world);
 // Every rank gives a value; all get the list in rank order.
 std::vector<double> gather_values(Communicator& comm, double value);
 std::vector<std::string> gather_texts(Communicator& comm, const std::string& text);
+// Collective. Throws ConfigError on every rank, naming rank and values, when some rank's values differ from rank 0's.
+void require_same(Communicator& comm, const std::map<std::string, std::string>& values);
 
 }  // namespace mvrm::dist

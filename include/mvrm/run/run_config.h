@@ -26,7 +26,6 @@ struct RefineSection {
   std::string budget = "alpha", profile = "auto";
   std::filesystem::path plan;
 };
-struct BalanceSection { std::string strategy = "equal"; };
 struct EvalSection { std::filesystem::path data; int64_t every = 0; };
 struct LogSection { int64_t every = 1; };
 
@@ -35,8 +34,7 @@ struct RunConfig {
   ModelSection model;
   DataSection data;
   RefineSection refine;
-  BalanceSection balance;
-  train::TrainConfig training;     // keys train, optimizer, schedule, dist, checkpoint
+  train::TrainConfig training;     // keys balance, train, optimizer, schedule, dist, checkpoint
   EvalSection eval;
   LogSection log;
 };
@@ -70,9 +68,6 @@ template <class Visitor> void describe(Visitor& v, RefineSection& c) {
   v("profile", c.profile, "auto (baseline run and profile are made below run.dir) or a profile directory");
   v("plan", c.plan, "a plan file; replaces strategy and profile");
 }
-template <class Visitor> void describe(Visitor& v, BalanceSection& c) {
-  v("strategy", c.strategy, "balancing of the dimensions' losses", config::one_of({"equal"}));
-}
 template <class Visitor> void describe(Visitor& v, EvalSection& c) {
   v("data", c.data, "data file for Spearman per dimension at the end of the run");
   v("every", c.every, "evaluate every so many optimiser steps (0 = at the end only)", config::at_least(0));
@@ -85,7 +80,7 @@ template <class Visitor> void describe(Visitor& v, RunConfig& c) {
   v.group("model", c.model, "the model to start from");
   v.group("data", c.data, "data files and frame sampling");
   v.group("refine", c.refine, "how the profile becomes a plan");
-  v.group("balance", c.balance, "balancing of dimensions");
+  v.group("balance", c.training.balance, "balancing of dimensions");
   v.group("train", c.training.train, "length of training");
   v.group("optimizer", c.training.optimizer, "AdamW");
   v.group("schedule", c.training.schedule, "learning rate over steps");

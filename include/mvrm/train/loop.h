@@ -14,6 +14,12 @@
 
 namespace mvrm::train {
 
+// One sample as the forward pass saw it; valid during the call that hands it out.
+struct SampleView {
+  int64_t sample = 0;                            // number among the kept samples, in the order of the data set
+  const double* reward_K = nullptr;              // K numbers
+  double feature_sq_norm = 0;
+};
 struct TrainJob {
   TrainConfig config;
   std::filesystem::path run_dir;                 // metrics.jsonl, checkpoints/, model/
@@ -22,6 +28,8 @@ struct TrainJob {
   // Called after an optimiser step at multiples of `evaluate_every` (0 = never) on every rank with the current model; result goes to metrics.jsonl.
   std::function<std::string(const model::RewardModel&)> evaluate;   // returns one JSON object as text
   int64_t evaluate_every = 0;
+  // Called behind every optimiser step on every rank with all used samples of the step, as the forward pass before the step saw them.
+  std::function<void(int64_t step, double lr, const std::vector<SampleView>& samples)> observe;
 };
 struct TrainResult {
   int64_t steps = 0;

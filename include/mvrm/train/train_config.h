@@ -21,12 +21,28 @@ struct ScheduleConfig { std::string kind = "cosine"; double warmup_ratio = 0.03;
 struct CheckpointConfig { int64_t every = 100, keep = 2; };
 struct DistConfig { std::string reshard = "auto", reduce = "auto", order = "ordered"; double timeout_s = 120; };
 
+struct UncertaintyConfig {
+  config::ScalarOrMap lr{.scalar = 0.01};
+  double init = -0.5;
+  std::string reduce = "sum";
+  double analytic_ema = 0;
+};
+struct RlwConfig { std::string redraw = "step", distribution = "normal", scale = "mean1"; };
+struct PcgradConfig { std::string gram = "auto"; int64_t sketch_size = 65536; bool include_head = false; };
+struct BalanceConfig {
+  std::string strategy = "equal";
+  UncertaintyConfig uncertainty_weighting;
+  RlwConfig rlw;
+  PcgradConfig pcgrad;
+};
+
 struct TrainConfig {
   LoopConfig train;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   CheckpointConfig checkpoint;
   DistConfig dist;
+  BalanceConfig balance;
   int64_t log_every = 1;
 };
 
@@ -54,11 +70,36 @@ template <class Visitor> void describe(Visitor& v, CheckpointConfig& c) {
   v("keep", c.keep, "checkpoints kept", config::at_least(1));
 }
 template <class Visitor> void describe(Visitor& v, DistConfig& c) {
-  v("reshard", c.reshard, "keep: weights stay on every rank", config::one_of({"auto", "keep"}));
-  v("reduce", c.reduce, "step: gradients are summed over ranks once a step", config::one_of({"auto", "step"}));
+  v("reshard", c.reshard, "weights: keep them on every rank, or free them after use and fetch them again (several ranks only); auto: keep",
+    config::one_of({"auto", "keep", "free"}));
+  v("reduce", c.reduce, "gradients: summed over ranks once a step, or after each micro-batch (a rank then keeps its part only); auto: step, or micro where weights are freed",
+    config::one_of({"auto", "step", "micro"}));
   v("order", c.order, "ordered: sums in an order that does not depend on the number of ranks; fast: the backend's order",
     config::one_of({"ordered", "fast"}));
   v("timeout_s", c.timeout_s, "seconds after which a missing peer ends the run", config::positive);
+}
+template <class Visitor> void describe(Visitor& v, UncertaintyConfig& c) {
+  v("lr", c.lr, "learning rate of the variances, constant; model: the model's own rate, at which they hardly move");
+  v("init", c.init, "log variance to start from");
+  v("reduce", c.reduce, "sum or mean over dimensions; mean keeps the step size of equal weighting", config::one_of({"sum", "mean"}));
+  v("analytic_ema", c.analytic_ema, "above 0: variance = running mean of the loss with this decay, instead of a learned one", config::in_range(0, 0.999999));
+}
+template <class Visitor> void describe(Visitor& v, RlwConfig& c) {
+  v("redraw", c.redraw, "how often random weights are drawn", config::one_of({"step", "micro_batch"}));
+  v("distribution", c.distribution, "what is drawn: softmax of normal or uniform numbers, or Dirichlet(1)", config::one_of({"normal", "uniform", "dirichlet"}));
+  v("scale", c.scale, "mean1: weights of mean 1, as equal weighting has; sum1: of sum 1, as LibMTL has (learning rate over K)", config::one_of({"mean1", "sum1"}));
+}
+template <class Visitor> void describe(Visitor& v, PcgradConfig& c) {
+  v("gram", c.gram, "products of the dimensions' gradients: shards (exact, K gradients over all ranks), sketch (near-exact, memory of one), auto (shards on several ranks)",
+    config::one_of({"auto", "shards", "sketch"}));
+  v("sketch_size", c.sketch_size, "numbers per dimension of a sketch", config::at_least(16));
+  v("include_head", c.include_head, "count the score head's own rows, which never conflict, too");
+}
+template <class Visitor> void describe(Visitor& v, BalanceConfig& c) {
+  v("strategy", c.strategy, "balancing of the dimensions' losses", config::one_of({"equal", "uncertainty_weighting", "rlw", "pcgrad"}));
+  v.group("uncertainty_weighting", c.uncertainty_weighting, "Kendall's uncertainty weighting");
+  v.group("rlw", c.rlw, "random loss weighting");
+  v.group("pcgrad", c.pcgrad, "gradient surgery");
 }
 
 }  // namespace mvrm::train

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// One job a run directory: a lock that the kernel gives back when its owner ends, however it ends.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <mvrm/dist/communicator.h>
+
+namespace mvrm::run {
+
+class RunLock {
+ public:
+  // Locks <directory>/.lock. Throws ConfigError naming pid and host of the owner when another process has it.
+  explicit RunLock(const std::filesystem::path& directory);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+// Collective: rank 0 locks for all (the others get nullptr), and all of them throw when it can't.
+std::unique_ptr<RunLock> lock_run_directory(const std::filesystem::path& directory, dist::Communicator& comm);
+
+}  // namespace mvrm::run
