@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts the full reference data of the model down to what tests/golden keeps in the repository. Standard library only.
+"""Packs a full set of reference data into what tests/golden keeps in the repository (8 MB at most). Standard library only.
 
 usage: scripts/subset_golden.py FULL_DIRECTORY tests/golden
 
-Kept: all inputs (pixels as one byte and a table of levels, masks as booleans), every float64 intermediate of the cases that exercise it,
-scores of every case and precision, all gradients of c2_batch. Nothing is recomputed: what is kept is bit for bit what the full data holds.
+Everything is kept, pixels as one byte and a table of levels, masks as booleans, except the gradients of the cases other than c2_batch.
+Nothing is recomputed: what is kept is bit for bit what the full data holds.
 """
 import json
 import pathlib
@@ -13,8 +13,9 @@ import shutil
 import struct
 import sys
 
-TEXT_SIDE = ("connector_out", "merged_embeddings", "decoder_layer_", "pooled", "scores", "loss")
-FLOAT32_OUTPUTS = ("real_image", "pool_index", "patch_attention_mask", "vision_position_ids", "pooled", "scores", "loss")
+COPIED = ("manifest.json", "tiny_tokenizer.model", "tiny/config.json", "tiny/model.safetensors", "model_variants.safetensors",
+          "model_bf16.safetensors", "train.safetensors")
+COMPACT = ("posids_P70.json", "names_videoscore_8b.json", "tokenizer.json")
 
 
 def read(path):
@@ -38,20 +39,23 @@ def write(path, tensors):
     path.write_bytes(struct.pack("<Q", len(text)) + text + body)
 
 
-def inputs(tensors):
+def mask_values(dtype, data):
+    return struct.unpack({"I64": f"<{len(data) // 8}q", "U8": f"<{len(data)}B", "BOOL": f"<{len(data)}B"}[dtype], data)
+
+
+def packed(tensors):
+    """The same tensors, with pixel_values as pixel_code and pixel_level, and masks as booleans."""
     kept = {}
     for name, (dtype, shape, data) in tensors.items():
-        if name.endswith(".in.pixel_attention_mask"):
-            values = struct.unpack(f"<{len(data) // 8}q", data)
-            kept[name] = ("BOOL", shape, bytes(1 if value else 0 for value in values))
-        elif name.endswith(".in.pixel_values"):
-            case = name[:-len(".in.pixel_values")]
-            mask = struct.unpack("<%dq" % (len(tensors[case + ".in.pixel_attention_mask"][2]) // 8),
-                                 tensors[case + ".in.pixel_attention_mask"][2])
-            codes, table = pixel_codes(data, shape, mask)
-            kept[case + ".in.pixel_code"] = ("U8", shape, codes)
-            kept[case + ".in.pixel_level"] = ("F32", [256], table)
-        elif ".in." in name:
+        if name.endswith(".pixel_attention_mask"):
+            kept[name] = ("BOOL", shape, bytes(1 if value else 0 for value in mask_values(dtype, data)))
+        elif name.endswith(".pixel_values"):
+            prefix = name[:-len("pixel_values")]
+            mask_dtype, _, mask = tensors[prefix + "pixel_attention_mask"]
+            codes, table = pixel_codes(data, shape, mask_values(mask_dtype, mask))
+            kept[prefix + "pixel_code"] = ("U8", shape, codes)
+            kept[prefix + "pixel_level"] = ("F32", [256], table)
+        else:
             kept[name] = (dtype, shape, data)
     return kept
 
@@ -71,31 +75,20 @@ def pixel_codes(data, shape, mask):
     return codes, b"".join(table + [b"\0\0\0\0"] * (256 - len(table)))
 
 
-def keep_float32(name):
-    key = name.split(".out.")[-1]
-    return ".out." in name and (key in FLOAT32_OUTPUTS or name.startswith("c2_batch.out.grad."))
-
-
-def keep_float64(name):
-    case, key = name.split(".out.")
-    if key.startswith("grad."):
-        return case == "c2_batch"
-    if key == "final_hidden":
-        return False
-    return case not in ("c3_leftpad", "c4_sliding6") or key.startswith(TEXT_SIDE)
+def is_kept(name):
+    return ".out.grad." not in name or name.startswith("c2_batch.")
 
 
 def main(source, target):
     (target / "tiny").mkdir(parents=True, exist_ok=True)
-    for name in ("tiny/config.json", "tiny/model.safetensors", "posids_P70.json", "names_videoscore_8b.json", "model_variants.safetensors"):
+    for name in COPIED:
         shutil.copyfile(source / name, target / name)
-    for name in ("posids_P70.json", "names_videoscore_8b.json"):
-        (target / name).write_text(json.dumps(json.loads((source / name).read_text()), separators=(",", ":")) + "\n")
-    full = read(source / "model_f32.safetensors")
-    write(target / "model_f32.safetensors", inputs(full) | {n: t for n, t in full.items() if keep_float32(n)})
-    write(target / "model_f64.safetensors", {n: t for n, t in read(source / "model_f64.safetensors").items() if keep_float64(n)})
-    bfloat16 = read(source / "model_bf16.safetensors")
-    write(target / "model_bf16.safetensors", {n: t for n, t in bfloat16.items() if n.endswith((".scores", ".pooled", ".loss"))})
+    for name in COMPACT:
+        text = json.dumps(json.loads((source / name).read_text()), separators=(",", ":"), ensure_ascii=False)
+        (target / name).write_text(text + "\n")
+    for name in ("model_f32.safetensors", "model_f64.safetensors"):
+        write(target / name, {key: value for key, value in packed(read(source / name)).items() if is_kept(key)})
+    write(target / "image.safetensors", packed(read(source / "image.safetensors")))
 
 
 if __name__ == "__main__":

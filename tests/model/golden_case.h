@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The five reference cases as batches, and one pass through the units that keeps every intermediate under its reference name.
+// The reference cases as batches, and one pass through the units that keeps every intermediate under its reference name.
+// Which cases there are, and every size, comes from the set's own manifest.json and config.json.
 #pragma once
 #include <ATen/ATen.h>
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <mvrm/core/safetensors.h>
 #include <mvrm/model/reward_model.h>
 #include <string>
+#include <vector>
 
 #include "src/model/norms.h"
 #include "tests/support/golden.h"
 
 namespace mvrm::model {
-
-inline const char* const kCases[] = {"c1_single", "c2_batch", "c3_leftpad", "c4_sliding6", "c5_video"};
 
 using Named = std::map<std::string, at::Tensor>;
 
@@ -25,6 +24,21 @@ inline Named read_named(const std::string& file_name) {
   return named;
 }
 
+// c1_single, c2_batch, …
+inline std::vector<std::string> golden_cases() {
+  std::vector<std::string> cases;
+  for (const auto& [name, window] : test::golden_json("manifest.json").at("case_sliding_window").items()) cases.push_back(name);
+  return cases;
+}
+
+// Quantity to tensor, of the keys that start with `prefix`.
+inline Named starting_with(const Named& all, const std::string& prefix) {
+  Named found;
+  for (const auto& [key, value] : all)
+    if (key.starts_with(prefix)) found[key.substr(prefix.size())] = value;
+  return found;
+}
+
 // Reads `<case>.in.*`; pixels are stored as they are or as a byte and a table of levels (scripts/subset_golden.py).
 inline data::Batch golden_batch(const Named& f32, const std::string& name) {
   const auto in = [&](const std::string& key) { return f32.at(name + ".in." + key); };
@@ -32,23 +46,22 @@ inline data::Batch golden_batch(const Named& f32, const std::string& name) {
   const at::Tensor pixels_BNCHW = f32.contains(name + ".in.pixel_values")
                                       ? in("pixel_values")
                                       : in("pixel_level").index({in("pixel_code").to(at::kLong)}) * mask_BNHW.unsqueeze(2);
-  const at::Tensor real_N = (pixels_BNCHW != 0).flatten(2).any(2).flatten();
   data::Batch batch;
   for (int64_t b = 0; b < in("input_ids").size(0); ++b) batch.ids.push_back(name + "/" + std::to_string(b));
   batch.input_ids_BL = in("input_ids").clone();
   batch.attention_mask_BL = in("attention_mask").clone();
-  batch.pixels_RCHW = pixels_BNCHW.flatten(0, 1).index({real_N});
-  batch.pixel_mask_RHW = mask_BNHW.flatten(0, 1).index({real_N});
+  data::set_padded_images(batch, pixels_BNCHW, mask_BNHW);
   batch.label_BK = in("labels").clone();
   return batch;
 }
 
-// c4_sliding6 shows six keys: W = 6 by the newer convention, 5 by the reference's own (visible_keys).
+// The manifest's W is the number of keys that show, as newer libraries count; the reference shows one more than its W (visible_keys).
 inline RewardModel golden_model(at::ScalarType dtype, const std::string& case_name,
                                 Compatibility compatibility = Compatibility::reference) {
   RewardModel model = load_reward_model(test::golden_file("tiny"), dtype);
   model.config.compatibility = compatibility;
-  if (case_name == "c4_sliding6") model.config.text.sliding_window = compatibility == Compatibility::reference ? 5 : 6;
+  const auto window = test::golden_json("manifest.json").at("case_sliding_window").at(case_name).get<int64_t>();
+  model.config.text.sliding_window = compatibility == Compatibility::reference ? window - 1 : window;
   return model;
 }
 
@@ -81,6 +94,9 @@ inline Named trace(const RewardModel& model, const data::Batch& batch) {
   return out;
 }
 
+// "decoder_layer_1" -> "decoder_layer"
+inline std::string group_of(const std::string& key) { return key.substr(0, key.find_last_not_of("_0123456789") + 1); }
+
 // Worst |got - want| over the largest |want| (at least 1 when `absolute`).
 inline double worst_error(const at::Tensor& got, const at::Tensor& want, bool absolute) {
   const at::Tensor wide = want.to(at::kDouble);
@@ -88,5 +104,16 @@ inline double worst_error(const at::Tensor& got, const at::Tensor& want, bool ab
   const double error = (got.detach().to(at::kDouble).reshape(wide.sizes()) - wide).abs().max().item<double>();
   return error / (absolute ? std::max(1.0, largest) : std::max(1e-30, largest));
 }
+
+// Positions where attention_mask is 0 are undefined and left out: what they hold differs between attention implementations.
+inline double masked_error(const std::string& key, const at::Tensor& got, const at::Tensor& want, const at::Tensor& attention_mask_BL) {
+  if (key != "merged_embeddings" && key != "final_hidden" && !key.starts_with("decoder_layer")) return worst_error(got, want, true);
+  const at::Tensor real_BL = attention_mask_BL != 0;
+  return worst_error(got.index({real_BL}), want.index({real_BL}), true);
+}
+
+// A key bias of the vision tower shifts all scores of a query by the same amount, which softmax cancels: its gradient is
+// mathematically zero, and what is stored for it is rounding noise.
+inline bool is_noise(const std::string& name) { return name.find("vision_model") != std::string::npos && name.ends_with("k_proj.bias"); }
 
 }  // namespace mvrm::model

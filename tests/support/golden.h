@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reference data made with Hugging Face code (spec/idefics2.md section 9): tests/golden, or the full set that MVRM_GOLDEN_DIR names.
+// Reference data made with Hugging Face code by scripts/make_golden.py: tests/golden, or the set that MVRM_GOLDEN_DIR names.
 #pragma once
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace mvrm::test {
 
-inline std::filesystem::path golden_dir() {
-  const char* full = std::getenv("MVRM_GOLDEN_DIR");
-  return full && *full ? std::filesystem::path(full) : std::filesystem::path(MVRM_SOURCE_DIR) / "tests" / "golden";
+// The committed set, whatever MVRM_GOLDEN_DIR says: for tests whose own numbers depend on its sizes.
+inline std::filesystem::path committed_golden_file(const std::string& name) {
+  return std::filesystem::path(MVRM_SOURCE_DIR) / "tests" / "golden" / name;
 }
-inline std::filesystem::path golden_file(const std::string& name) { return golden_dir() / name; }
+inline std::filesystem::path golden_file(const std::string& name) {
+  const char* other = std::getenv("MVRM_GOLDEN_DIR");
+  return other && *other ? std::filesystem::path(other) / name : committed_golden_file(name);
+}
+inline nlohmann::json golden_json(const std::string& name) {
+  std::ifstream file(golden_file(name));
+  return nlohmann::json::parse(file);
+}
 
 }  // namespace mvrm::test
 

@@ -26,9 +26,9 @@ inline model::RewardModel tiny_model_for_text(at::ScalarType dtype = at::kFloat)
 }
 
 inline data::Processor tiny_processor() {
-  const auto golden = nlohmann::json::parse(core::read_file(golden_file("tokenizer.json")));
+  const auto golden = nlohmann::json::parse(core::read_file(committed_golden_file("tokenizer.json")));
   const auto added = golden.at("tiny").at("added").get<std::map<std::string, int64_t>>();
-  return {.tokenizer = text::Tokenizer(golden_file("tiny_tokenizer.model"), added, text::PrefixMode::per_segment),
+  return {.tokenizer = text::Tokenizer(committed_golden_file("tiny_tokenizer.model"), added, text::PrefixMode::per_segment),
           .text_config = {.image_seq_len = 2, .do_image_splitting = false},
           .prompt_template = {"{text_prompt}"},
           .image_config = {.shortest_edge = 8, .longest_edge = 12},
