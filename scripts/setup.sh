@@ -5,6 +5,7 @@
 #   MVRM_CUDA=headers   also fetches nccl.h, to compile the CUDA plug-in
 #   MVRM_CUDA=1         also fetches every CUDA library that running the plug-in needs (2.0 GB)
 #   MVRM_PARQUET=0      leaves out Arrow's library (165 MB): mvrm then reads JSON only
+#   MVRM_TEST_WHEELS=0  leaves out what only tests need (third_party/requirements-test.txt, 25 MB); tests that miss it are skipped
 #   MVRM_PYTHON=python  the interpreter to use (CPython 3.10 to 3.13)
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -90,6 +91,9 @@ elif .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))';
   install_wheels requirements-parquet.txt
 else
   step "Parquet is left out: its wheel needs CPython 3.11 or newer"
+fi
+if [ "${MVRM_TEST_WHEELS:-1}" != 0 ]; then
+  install_wheels requirements-test.txt
 fi
 case "${MVRM_CUDA:-0}" in
   0 | "") ;;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.h"
 
-#include <fstream>
 #include <iostream>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
-#include <mvrm/core/safetensors.h>
+#include <mvrm/dist/launcher.h>
+#include <mvrm/run/devices.h>
 #include <mvrm/run/process.h>
 #include <mvrm/run/score_run.h>
 
@@ -17,14 +17,16 @@ int score(const Arguments& arguments) {
   SamplingOptions sampling;
   std::filesystem::path out, features;
   bool json = false;
+  int64_t processes = 0;
   app.add_option("--model", options.model_dir, "model directory")->required();
   auto* video = app.add_option("--video", options.videos, "clips");
   auto* frames = app.add_option("--frames", options.frame_folders, "folders of .jpg or .png frames");
   auto* data = app.add_option("--data", options.data_file, "data file; rows need no labels");
   auto* prompt = app.add_option("--prompt", options.prompt, "text prompt of the clips");
   app.add_flag("--json", json, "print JSON instead of a table");
-  app.add_option("--out", out, "write predictions (.jsonl) to this file");
-  app.add_option("--dump-features", features, "write pooled features and predictions (safetensors)");
+  app.add_option("--out", out, "write results to this file: .json as --json prints them, any other ending JSON Lines of predictions");
+  app.add_option("--dump-features", features, "write pooled features, predictions and input ids (safetensors)");
+  app.add_option("--nproc-per-node", processes, "processes on this machine; 0 = one per GPU, one without GPUs")->check(CLI::Range(0, 1024))->capture_default_str();
   add_sampling_options(app, sampling);
   app.footer("Example: mvrm score --model DIR --video clip.mp4 --prompt 'a dog plays with a ball' --json");
   if (!parse(app, arguments)) return 0;
@@ -37,13 +39,17 @@ int score(const Arguments& arguments) {
   options.data.max_bad_samples = sampling.max_bad_samples;
   options.dtype = sampling.dtype;
   options.keep_features = !features.empty();
-  const core::Context context = run::make_context({.workers = sampling.workers});
-  const auto comm = dist::make_single();
+  const dist::WorldConfig world = dist::world_from_environment();
+  core::Context context = run::make_context({.workers = sampling.workers, .local_ranks = dist::local_world_size(), .rank = world.rank});
+  if (processes == 0) processes = run::gpu_count(context.log);
+  if (processes > 1 && world.size == 1) return dist::launch_local(static_cast<int>(processes), arguments);
+  context.device = run::device_of_rank(world, context.log);
+  const auto comm = run::connect_ranks(world, context.device);
   const run::ScoreResult result = run::score_run(options, *comm, context);
-  if (!out.empty()) mvrm::eval::write_predictions(out, result.predictions);
-  if (!features.empty()) {
-    core::write_safetensors(features, {{"feature", result.predictions.feature_ND}, {"prediction", result.predictions.reward_NK}});
-  }
+  if (!comm->is_main()) return 0;
+  if (out.extension() == ".json") core::write_file_atomic(out, run::score_json(result) + "\n");
+  else if (!out.empty()) mvrm::eval::write_predictions(out, result.predictions);
+  if (!features.empty()) run::write_features(features, result.predictions);
   std::cout << (json ? run::score_json(result) + "\n" : run::score_table(result));
   return 0;
 }

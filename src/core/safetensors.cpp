@@ -89,7 +89,7 @@ const TensorInfo* SafetensorsFile::find(const std::string& name) const {
 
 Tensor SafetensorsFile::tensor(const std::string& name) const {
   const TensorInfo* info = find(name);
-  if (!info) throw model_error(mapping_->path.string() + ": no tensor '" + safetensors::printable(name) + "'");
+  if (!info) throw model_error(mapping_->path.string() + ": no tensor '" + printable(name) + "'");
   const auto options = at::TensorOptions().dtype(info->dtype);
   const uint64_t count = info->end - info->begin;
   if (count == 0) return at::empty(info->shape, options);
@@ -101,6 +101,16 @@ Tensor SafetensorsFile::tensor(const std::string& name) const {
   }
   // from_blob wants a mutable pointer; the pages themselves are read-only.
   return at::from_blob(const_cast<unsigned char*>(data), info->shape, [keep = mapping_](void*) {}, options);
+}
+
+void SafetensorsFile::release(const std::string& name, uint64_t begin, uint64_t end) const {
+  const TensorInfo* info = find(name);
+  if (!info || begin >= end || end > info->end - info->begin) return;
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  // Whole pages only: neighbours may be in use.
+  const auto first = (reinterpret_cast<uintptr_t>(mapping_->body) + info->begin + begin + page - 1) / page * page;
+  const auto last = (reinterpret_cast<uintptr_t>(mapping_->body) + info->begin + end) / page * page;
+  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 }  // namespace mvrm::core

@@ -2,64 +2,13 @@
 #include "safetensors_header.h"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
-#include <set>
 
 namespace mvrm::core::safetensors {
 namespace {
 
 using nlohmann::json;
-
-// nlohmann's tree keeps the last of two equal keys and nests without bound; its events show both before a tree is built.
-// (Its parse callback would too, but looks through all earlier tensors at the end of each one.)
-class HeaderGuard {
- public:
-  using number_integer_t = json::number_integer_t;
-  using number_unsigned_t = json::number_unsigned_t;
-  using number_float_t = json::number_float_t;
-  using string_t = json::string_t;
-  using binary_t = json::binary_t;
-
-  bool null() { return true; }
-  bool boolean(bool) { return true; }
-  bool number_integer(number_integer_t) { return true; }
-  bool number_unsigned(number_unsigned_t) { return true; }
-  bool number_float(number_float_t, const string_t&) { return true; }
-  bool string(string_t&) { return true; }
-  bool binary(binary_t&) { return true; }
-  bool start_object(size_t) { return open(); }
-  bool end_object() { return close(); }
-  bool start_array(size_t) { return open(); }
-  bool end_array() { return close(); }
-  bool key(string_t& name) {
-    auto& keys = keys_of_open_values_.back();
-    if (!keys.insert(name).second) throw model_error("duplicate key '" + printable(name) + "' in the header");
-    if (keys_of_open_values_.size() == 1 && keys.size() > kMaxTensors + 1)   // one may be __metadata__
-      throw model_error("more than " + std::to_string(kMaxTensors) + " tensors");
-    return true;
-  }
-  bool parse_error(size_t, const std::string&, const json::exception& cause) {
-    throw model_error("the header is not JSON: " + printable(cause.what()));
-  }
-
- private:
-  bool open() {
-    keys_of_open_values_.emplace_back();
-    if (keys_of_open_values_.size() > kMaxDepth) throw model_error("the header nests deeper than " + std::to_string(kMaxDepth) + " levels");
-    return true;
-  }
-  bool close() {
-    keys_of_open_values_.pop_back();
-    return true;
-  }
-  std::vector<std::set<std::string>> keys_of_open_values_;
-};
-
-json parse_strict(std::string_view text) {
-  HeaderGuard guard;
-  json::sax_parse(text.begin(), text.end(), &guard);
-  return json::parse(text.begin(), text.end());
-}
 
 uint64_t unsigned_number(const json& value, const std::string& what) {
   if (!value.is_number_unsigned()) throw model_error(what + " must be a non-negative integer");
@@ -126,6 +75,37 @@ std::map<std::string, std::string> parse_metadata(const json& entry) {
   return metadata;
 }
 
+// Calls `visit` for each entry of an object that is known to be valid JSON. A tree of the whole header would take ten times its size.
+void for_each_entry(std::string_view object, const std::function<void(const std::string&, const json&)>& visit) {
+  size_t begin = 1, colon = 0;
+  int depth = 0;
+  bool in_string = false;
+  const auto flush = [&](size_t end) {
+    if (colon == 0) return;
+    const std::string_view name = object.substr(begin, colon - begin), value = object.substr(colon + 1, end - colon - 1);
+    visit(json::parse(name.begin(), name.end()).get<std::string>(), json::parse(value.begin(), value.end()));
+    begin = end + 1;
+    colon = 0;
+  };
+  for (size_t i = 1; i < object.size() && depth >= 0; ++i) {
+    const char c = object[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if (c == '}' || c == ']') {
+      if (--depth < 0) flush(i);
+    } else if (depth == 0 && c == ':') {
+      colon = i;
+    } else if (depth == 0 && c == ',') {
+      flush(i);
+    }
+  }
+}
+
 // The tensors tile the body: each byte belongs to exactly one.
 void check_layout(const std::vector<TensorInfo>& tensors, uint64_t body_bytes) {
   uint64_t position = 0;
@@ -153,13 +133,6 @@ const Dtype* dtype_from_type(at::ScalarType type) {
   return found == std::end(kDtypes) ? nullptr : found;
 }
 
-std::string printable(std::string_view name) {
-  constexpr size_t kMaxShown = 200;
-  std::string text;
-  for (const char c : name.substr(0, kMaxShown)) text += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return name.size() > kMaxShown ? text + "…" : text;
-}
-
 void check_name(std::string_view name) {
   for (const char c : name)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
@@ -167,20 +140,18 @@ void check_name(std::string_view name) {
 }
 
 Header parse_header(std::string_view json_text, uint64_t body_bytes) {
-  // nlohmann skips a byte order mark and takes NUL for the end of the text; the format allows neither.
   const size_t first = json_text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || json_text[first] != '{') throw model_error("the header is not a JSON object");
-  if (json_text.find('\0') != std::string_view::npos) throw model_error("the header holds a NUL byte");
-  const json root = parse_strict(json_text);
+  check_json(json_text, {.depth = kMaxDepth, .values = 32 * kMaxTensors, .root_keys = kMaxTensors + 1, .root_key_name = "keys"}, "the header");
   Header header;
-  for (const auto& [name, entry] : root.items()) {
+  for_each_entry(json_text.substr(first), [&](const std::string& name, const json& entry) {
     if (name == kMetadataKey) {
       header.metadata = parse_metadata(entry);
     } else {
       header.tensors.push_back(parse_tensor(name, entry));
     }
-  }
-  if (header.tensors.size() > kMaxTensors) throw model_error("more than " + std::to_string(kMaxTensors) + " tensors");
+    if (header.tensors.size() > kMaxTensors) throw model_error("more than " + std::to_string(kMaxTensors) + " tensors");
+  });
   std::stable_sort(header.tensors.begin(), header.tensors.end(), [](const TensorInfo& a, const TensorInfo& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });

@@ -5,9 +5,11 @@
 #include <mvrm/core/safetensors.h>
 #include <string_view>
 
+#include "json_guard.h"
+
 namespace mvrm::core::safetensors {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;   // limit of the reference implementation
+constexpr uint64_t kMaxHeaderBytes = 16'000'000;    // the reference takes 100 MB; 100,000 tensors fit, and reading stays small
 constexpr size_t kMaxTensors = 100'000;
 constexpr size_t kMaxRank = 8;
 constexpr size_t kMaxDepth = 4;                     // root, tensor, shape; one level for fields we ignore
@@ -37,7 +39,5 @@ Header parse_header(std::string_view json_text, uint64_t body_bytes);
 
 // Throws the same for names that aren't accepted: control characters.
 void check_name(std::string_view name);
-// A name from a file, shortened and free of control characters, for a message of one line.
-std::string printable(std::string_view name);
 
 }  // namespace mvrm::core::safetensors

@@ -18,7 +18,7 @@ struct Entry {
 };
 
 Entry checked_entry(const std::string& name, const Tensor& tensor) {
-  const std::string label = "tensor '" + safetensors::printable(name) + "'";
+  const std::string label = "tensor '" + printable(name) + "'";
   safetensors::check_name(name);
   if (name == safetensors::kMetadataKey) throw model_error(label + ": the name is reserved");
   if (!tensor.defined()) throw model_error(label + " is undefined");
@@ -41,7 +41,7 @@ std::vector<Entry> ordered_entries(const NamedTensors& tensors) {
   for (const Entry& entry : entries) names.push_back(entry.name);
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) throw model_error("tensor '" + safetensors::printable(*twice) + "' is given twice");
+  if (twice != names.end()) throw model_error("tensor '" + printable(*twice) + "' is given twice");
   return entries;
 }
 

@@ -22,7 +22,10 @@ void take(Predictions& result, const model::SampleOutput& output) {
   }
   reward_K.copy_(output.reward_K);
   if (!reward_K.isfinite().all().item<bool>()) result.errors[n] = "the model's output is not finite";
-  if (result.feature_ND.defined()) result.feature_ND[output.index].copy_(output.feature_D);
+  if (result.feature_ND.defined()) {
+    result.feature_ND[output.index].copy_(output.feature_D);
+    result.input_ids[n] = output.example->input_ids;
+  }
   result.frame_indices[n] = output.example->frame_indices;
   result.tokens[n] = static_cast<int64_t>(output.example->input_ids.size());
 }
@@ -34,6 +37,7 @@ void share_remarks(Predictions& result, const std::vector<int64_t>& mine, dist::
   for (const int64_t row : mine) {
     const auto n = static_cast<size_t>(row);
     rows.push_back({n, result.frame_indices[n], result.tokens[n], result.errors[n]});
+    if (result.feature_ND.defined()) rows.back().push_back(result.input_ids[n]);
   }
   for (const auto& text : dist::gather_texts(comm, rows.dump())) {
     for (const auto& row : nlohmann::json::parse(text)) {
@@ -41,6 +45,7 @@ void share_remarks(Predictions& result, const std::vector<int64_t>& mine, dist::
       result.frame_indices[n] = row[1].get<std::vector<int64_t>>();
       result.tokens[n] = row[2].get<int64_t>();
       result.errors[n] = row[3].get<std::string>();
+      if (result.feature_ND.defined()) result.input_ids[n] = row[4].get<std::vector<int64_t>>();
     }
   }
 }
@@ -70,7 +75,10 @@ Predictions predict(const model::RewardModel& model, data::Dataset& dataset, int
                      .dimensions = model.config.dimensions,
                      .reward_NK = at::zeros({count, dimensions}, at::kFloat),
                      .label_NK = labels_of(dataset.manifest(), model.config.dimensions)};
-  if (keep_features) result.feature_ND = at::zeros({count, model.config.text.hidden_size}, at::kFloat);
+  if (keep_features) {
+    result.feature_ND = at::zeros({count, model.config.text.hidden_size}, at::kFloat);
+    result.input_ids.resize(static_cast<size_t>(count));
+  }
   for (const auto& sample : dataset.manifest().samples) {
     result.ids.push_back(sample.id);
     result.prompts.push_back(sample.prompt);

@@ -27,31 +27,40 @@ class ConfigSection {
   }
   bool is_null_or_missing(const std::string& key) const { return !find(key) || find(key)->is_null(); }
 
-  // A count: an integer in [low, 2^24].
-  int64_t integer(const std::string& key, int64_t fallback, int64_t low = 1) const {
+  static constexpr int64_t kHighest = int64_t{1} << 24;
+  static constexpr int64_t kMostLayers = 1024;   // each costs memory before a weight is read
+
+  // A count: an integer in [low, high].
+  int64_t integer(const std::string& key, int64_t fallback, int64_t low = 1, int64_t high = kHighest) const {
     const nlohmann::json* value = find(key);
     if (!value) return fallback;
-    if (!value->is_number_integer()) fail(key, "must be an integer, got " + value->dump());
-    constexpr int64_t kHighest = int64_t{1} << 24;
-    const bool huge = value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(kHighest);
-    if (huge || value->get<int64_t>() < low || value->get<int64_t>() > kHighest)
-      fail(key, "must lie in " + std::to_string(low) + ".." + std::to_string(kHighest) + ", got " + value->dump());
+    if (!value->is_number_integer()) fail(key, "must be an integer, got " + shown(*value));
+    const bool huge = value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(high);
+    if (huge || value->get<int64_t>() < low || value->get<int64_t>() > high)
+      fail(key, "must lie in " + std::to_string(low) + ".." + std::to_string(high) + ", got " + value->dump());
     return value->get<int64_t>();
   }
   double positive(const std::string& key, double fallback) const {
     const nlohmann::json* value = find(key);
     if (!value) return fallback;
     if (!value->is_number() || !(value->get<double>() > 0) || value->get<double>() > 1e12)
-      fail(key, "must be a positive number, got " + value->dump());
+      fail(key, "must be a positive number, got " + shown(*value));
     return value->get<double>();
   }
   // The layers know one activation each; another one must not pass silently.
   void expect_text(const std::string& key, const std::string& only) const {
     const nlohmann::json* value = find(key);
-    if (value && *value != nlohmann::json(only)) fail(key, "only \"" + only + "\" is supported, got " + value->dump());
+    if (value && *value != nlohmann::json(only)) fail(key, "only \"" + only + "\" is supported, got " + shown(*value));
   }
   ConfigSection child(const std::string& key) const {
     return {is_null_or_missing(key) ? nlohmann::json::object() : *find(key), prefix_ + key + ".", file_};
+  }
+
+ // A value in a message of one line.
+  static std::string shown(const nlohmann::json& value) {
+    constexpr size_t kMost = 200;
+    const std::string text = value.dump();
+    return text.size() > kMost ? text.substr(0, kMost) + "…" : text;
   }
 
  private:

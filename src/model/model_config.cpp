@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <mvrm/core/files.h>
+#include <mvrm/core/model_files.h>
 #include <set>
 #include <utility>
 
@@ -28,14 +28,14 @@ Compatibility read_compatibility(const ConfigSection& root) {
   if (!value) return Compatibility::reference;
   for (const auto& [name, mode] : kCompatibilities)
     if (*value == json(name)) return mode;
-  root.fail("mvrm_compatibility", "must be one of reference, hf523, hf457, got " + value->dump());
+  root.fail("mvrm_compatibility", "must be one of reference, hf523, hf457, got " + ConfigSection::shown(*value));
 }
 
 VisionConfig read_vision(const ConfigSection& s) {
   VisionConfig c;
   c.hidden_size = s.integer("hidden_size", c.hidden_size);
   c.intermediate_size = s.integer("intermediate_size", c.intermediate_size);
-  c.num_hidden_layers = s.integer("num_hidden_layers", c.num_hidden_layers);
+  c.num_hidden_layers = s.integer("num_hidden_layers", c.num_hidden_layers, 1, ConfigSection::kMostLayers);
   c.num_attention_heads = s.integer("num_attention_heads", c.num_attention_heads);
   c.num_channels = s.integer("num_channels", c.num_channels);
   c.image_size = s.integer("image_size", c.image_size);
@@ -62,7 +62,7 @@ TextConfig read_text(const ConfigSection& s, bool present) {
   c.vocab_size = s.integer("vocab_size", present ? 32000 : c.vocab_size);
   c.hidden_size = s.integer("hidden_size", c.hidden_size);
   c.intermediate_size = s.integer("intermediate_size", c.intermediate_size);
-  c.num_hidden_layers = s.integer("num_hidden_layers", c.num_hidden_layers);
+  c.num_hidden_layers = s.integer("num_hidden_layers", c.num_hidden_layers, 1, ConfigSection::kMostLayers);
   c.num_attention_heads = s.integer("num_attention_heads", c.num_attention_heads);
   c.num_key_value_heads = s.integer("num_key_value_heads", c.num_key_value_heads);
   c.max_position_embeddings = s.integer("max_position_embeddings", c.max_position_embeddings);
@@ -92,7 +92,7 @@ TextConfig read_text(const ConfigSection& s, bool present) {
 PerceiverConfig read_perceiver(const ConfigSection& s, double default_eps) {
   PerceiverConfig c;
   c.resampler_n_latents = s.integer("resampler_n_latents", c.resampler_n_latents);
-  c.resampler_depth = s.integer("resampler_depth", c.resampler_depth);
+  c.resampler_depth = s.integer("resampler_depth", c.resampler_depth, 1, ConfigSection::kMostLayers);
   c.resampler_n_heads = s.integer("resampler_n_heads", c.resampler_n_heads);
   c.resampler_head_dim = s.integer("resampler_head_dim", c.resampler_head_dim);
   c.num_key_value_heads = s.integer("num_key_value_heads", c.num_key_value_heads);
@@ -106,7 +106,7 @@ PerceiverConfig read_perceiver(const ConfigSection& s, double default_eps) {
 bool is_classifier(const ConfigSection& root) {
   if (root.is_null_or_missing("architectures")) return root.find("id2label") != nullptr;
   const json& names = *root.find("architectures");
-  if (!names.is_array()) root.fail("architectures", "must be a list of names, got " + names.dump());
+  if (!names.is_array()) root.fail("architectures", "must be a list of names, got " + ConfigSection::shown(names));
   return std::any_of(names.begin(), names.end(),
                      [](const json& name) { return name.is_string() && name.get<std::string>().ends_with("ForSequenceClassification"); });
 }
@@ -126,23 +126,19 @@ std::vector<std::string> read_dimensions(const ConfigSection& root) {
     const json* name = labels.find(key);
     if (!name)
       root.fail("id2label", "has " + std::to_string(object.size()) + " entries but no key \"" + key + "\"; keys must count from 0");
-    if (!name->is_string() || name->get<std::string>().empty()) labels.fail(key, "must be a name, got " + name->dump());
+    if (!name->is_string() || name->get<std::string>().empty()) labels.fail(key, "must be a name, got " + ConfigSection::shown(*name));
     names.push_back(name->get<std::string>());
     generic = generic && names.back() == "LABEL_" + key;
   }
   if (std::set<std::string>(names.begin(), names.end()).size() != names.size())
-    root.fail("id2label", "names a dimension twice: " + object.dump());
+    root.fail("id2label", "names a dimension twice: " + ConfigSection::shown(object));
   return generic && names.size() == std::size(kVideoFeedbackDimensions) ? video_feedback_dimensions() : names;
 }
 
 json parse_config(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file))
+  if (!core::is_there(file))
     throw core::model_error(file.string() + ": no such file; a model directory needs config.json in Hugging Face layout");
-  try {
-    return json::parse(core::read_file(file, uint64_t{16} << 20));
-  } catch (const json::exception& error) {
-    throw core::model_error(file.string() + ": not valid JSON: " + error.what());
-  }
+  return core::read_model_json(file);
 }
 
 }  // namespace

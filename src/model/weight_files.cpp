@@ -2,40 +2,33 @@
 #include "weight_files.h"
 
 #include <mvrm/core/error.h>
-#include <mvrm/core/files.h>
-#include <nlohmann/json.hpp>
+#include <mvrm/core/model_files.h>
 #include <set>
 
 namespace mvrm::model {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr char kSingle[] = "model.safetensors";
-constexpr char kIndex[] = "model.safetensors.index.json";
+constexpr core::JsonLimits kIndexLimits{.bytes = uint64_t{16} << 20, .values = 250'000};
 
 // Tensor name to shard file name.
 std::map<std::string, std::string> read_index(const fs::path& path) {
-  nlohmann::json index;
-  try {
-    index = nlohmann::json::parse(core::read_file(path, uint64_t{64} << 20));
-  } catch (const nlohmann::json::exception& error) {
-    throw core::model_error(path.string() + ": not valid JSON: " + error.what());
-  }
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object() || index["weight_map"].empty())
+  const nlohmann::json index = core::read_model_json(path, kIndexLimits);
+  if (!index.contains("weight_map") || !index["weight_map"].is_object() || index["weight_map"].empty())
     throw core::model_error(path.string() + ": weight_map: must map tensor names to shard files");
   std::map<std::string, std::string> shard_of;
   for (const auto& [name, shard] : index["weight_map"].items()) {
     const std::string file = shard.is_string() ? shard.get<std::string>() : "";
     if (file.empty() || file.find_first_of("/\\") != std::string::npos || file == "..")
-      throw core::model_error(path.string() + ": weight_map: " + name + ": must name a file in the same folder, got " + shard.dump());
+      throw core::model_error(path.string() + ": weight_map: " + name + ": must name a file in the same folder, got " + shard.dump().substr(0, 200));
     shard_of[name] = file;
   }
   return shard_of;
 }
 
 bool is_sharded(const fs::path& model_dir) {
-  if (fs::exists(model_dir / kSingle)) return false;
-  if (fs::exists(model_dir / kIndex)) return true;
+  if (core::is_there(model_dir / kSingle)) return false;
+  if (core::is_there(model_dir / kIndex)) return true;
   throw core::model_error(model_dir.string() + ": no weights: neither " + kSingle + " nor " + kIndex +
                           " is there; convert other formats to safetensors first");
 }
@@ -68,7 +61,7 @@ std::vector<fs::path> weight_paths(const fs::path& model_dir) {
   std::set<std::string> shards;
   for (const auto& [name, shard] : read_index(paths[0])) shards.insert(shard);
   for (const std::string& shard : shards) {
-    if (!fs::exists(model_dir / shard))
+    if (!core::is_there(model_dir / shard))
       throw core::model_error(paths[0].string() + ": shard " + shard + " is missing; is the download complete?");
     paths.push_back(model_dir / shard);
   }

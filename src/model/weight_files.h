@@ -9,6 +9,9 @@
 
 namespace mvrm::model {
 
+inline constexpr char kSingle[] = "model.safetensors";
+inline constexpr char kIndex[] = "model.safetensors.index.json";
+
 struct WeightFiles {
   std::vector<std::filesystem::path> paths;                    // index first, if any; names sorted
   std::map<std::string, core::SafetensorsFile> file_of_tensor; // every tensor of every file

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <algorithm>
 #include <mvrm/core/error.h>
-#include <mvrm/core/files.h>
+#include <mvrm/core/model_files.h>
 #include <mvrm/preprocess/image_transform.h>
 #include <nlohmann/json.hpp>
 
@@ -54,9 +54,8 @@ void copy_planes(const video::Frame& frame, uint8_t* target, int64_t height, int
 ImageTransformConfig load_image_transform(const std::filesystem::path& model_dir) {
   const auto path = model_dir / "preprocessor_config.json";
   ImageTransformConfig config;
-  if (!std::filesystem::exists(path)) return config;
-  const Json object = Json::parse(core::read_file(path, 1 << 20), nullptr, false);
-  if (!object.is_object()) throw core::model_error(path.string() + ": is not a JSON object");
+  if (!core::is_there(path)) return config;
+  const Json object = core::read_model_json(path);
   read_key(object, "do_resize", config.do_resize, path);
   read_key(object, "do_rescale", config.do_rescale, path);
   read_key(object, "do_normalize", config.do_normalize, path);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <mvrm/core/error.h>
+#include <mvrm/core/safetensors.h>
 #include <mvrm/report/table.h>
 #include <mvrm/run/score_run.h>
 #include <mvrm/run/train_run.h>
@@ -49,13 +50,26 @@ std::string source_of(const data::Sample& sample) {
 
 ScoreResult score_run(const ScoreRunOptions& options, dist::Communicator& comm, const core::Context& context) {
   const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
-  const model::RewardModel model = model::load_reward_model(options.model_dir, dtype);
+  const model::RewardModel model = model::load_reward_model(options.model_dir, dtype, context.seed, at::Device(context.device));
   const video::SampleRule rule{.sampling = video::sampling_from_name(options.data.sampling), .max_frames = options.data.max_frames};
   data::Dataset dataset(manifest_of(options, model.config.dimensions), data::load_processor(options.model_dir, rule),
                         {.max_bad_samples = options.data.max_bad_samples}, context);
   ScoreResult result{.predictions = eval::predict(model, dataset, 8, comm, context, options.keep_features), .sources = {}};
   for (const auto& sample : dataset.manifest().samples) result.sources.push_back(source_of(sample));
   return result;
+}
+
+void write_features(const fs::path& path, const eval::Predictions& predictions) {
+  const auto rows = static_cast<int64_t>(predictions.input_ids.size());
+  size_t longest = 0;
+  for (const auto& ids : predictions.input_ids) longest = std::max(longest, ids.size());
+  at::Tensor ids_NL = at::full({rows, static_cast<int64_t>(longest)}, -1, at::kLong), length_N = at::zeros({rows}, at::kLong);
+  for (int64_t n = 0; n < rows; ++n) {
+    const auto& ids = predictions.input_ids[static_cast<size_t>(n)];
+    std::copy(ids.begin(), ids.end(), ids_NL.mutable_data_ptr<int64_t>() + n * static_cast<int64_t>(longest));
+    length_N[n] = static_cast<int64_t>(ids.size());
+  }
+  core::write_safetensors(path, {{"feature", predictions.feature_ND}, {"prediction", predictions.reward_NK}, {"input_ids", ids_NL}, {"length", length_N}});
 }
 
 std::string score_json(const ScoreResult& result) {

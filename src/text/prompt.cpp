@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <mvrm/core/error.h>
-#include <mvrm/core/files.h>
+#include <mvrm/core/model_files.h>
 #include <mvrm/text/prompt.h>
 #include <nlohmann/json.hpp>
 
@@ -57,9 +57,8 @@ std::string replace_all(const std::string& text, const std::string& what, const 
 }
 
 template <class T> void read_key(const fs::path& path, const char* key, T& value) {
-  if (!fs::exists(path)) return;
-  const Json object = Json::parse(core::read_file(path, 1 << 20), nullptr, false);
-  if (!object.is_object()) throw core::model_error(path.string() + ": is not a JSON object");
+  if (!core::is_there(path)) return;
+  const Json object = core::read_model_json(path);
   if (!object.contains(key)) return;
   const bool fits = std::is_same_v<T, bool> ? object[key].is_boolean() : object[key].is_number_integer();
   if (!fits) throw core::model_error(path.string() + ": '" + key + "' has a value of the wrong type");
@@ -82,8 +81,8 @@ PromptTemplate videoscore_template() { return {kVideoScoreTemplate}; }
 
 PromptTemplate load_prompt_template(const fs::path& model_dir) {
   const auto path = model_dir / "prompt_template.txt";
-  if (!fs::exists(path)) return videoscore_template();
-  PromptTemplate prompt_template{core::read_file(path, 1 << 20)};
+  if (!core::is_there(path)) return videoscore_template();
+  PromptTemplate prompt_template{core::read_model_file(path, 1 << 20)};
   if (prompt_template.text.empty()) return prompt_template;
   if (count_of(prompt_template.text, "{text_prompt}") + count_of(prompt_template.text, "${source}") == 0) {
     throw core::model_error(path.string() + ": has no placeholder {text_prompt} for the caption; leave the file empty to use captions as they are");

@@ -3,10 +3,12 @@
 // with the dummy prefix, and in first_only mode a second one without it.
 #include <algorithm>
 #include <mvrm/core/error.h>
-#include <mvrm/core/files.h>
+#include <mvrm/core/model_files.h>
 #include <mvrm/text/tokenizer.h>
 #include <nlohmann/json.hpp>
 #include <sentencepiece_processor.h>
+
+#include "sentencepiece_guard.h"
 
 namespace mvrm::text {
 
@@ -16,16 +18,11 @@ using Json = nlohmann::json;
 namespace {
 
 constexpr const char* kSpace = "\xE2\x96\x81";   // "▁", U+2581
-constexpr uint64_t kMaxFileBytes = 64 << 20;
+constexpr uint64_t kMaxModelBytes = 8 << 20;                                       // Mistral's has 0.5 MB
+constexpr core::JsonLimits kJsonLimits{.bytes = 12 << 20, .values = 400'000};      // tokenizer.json of 3.5 MB has 240,000 values
 constexpr int64_t kMaxId = 1 << 24;
 // ModelProto { normalizer_spec (3) { add_dummy_prefix (3): false } } on the wire. Put behind a model, it merges into its normaliser.
 constexpr std::string_view kNoDummyPrefix("\x1A\x02\x18\x00", 4);
-
-Json read_json(const fs::path& path) {
-  const Json object = Json::parse(core::read_file(path, kMaxFileBytes), nullptr, false);
-  if (!object.is_object()) throw core::model_error(path.string() + ": is not a JSON object");
-  return object;
-}
 
 void add_token(std::map<std::string, int64_t>& added, const std::string& text, const Json& id, const fs::path& path) {
   if (text.empty() || !id.is_number_integer()) throw core::model_error(path.string() + ": bad added token '" + text + "'");
@@ -43,13 +40,13 @@ void check_plain(const Json& token, const fs::path& path) {
 
 std::map<std::string, int64_t> read_added_tokens(const fs::path& model_dir) {
   std::map<std::string, int64_t> added;
-  if (const auto path = model_dir / "added_tokens.json"; fs::exists(path)) {
-    const Json tokens = read_json(path);
+  if (const auto path = model_dir / "added_tokens.json"; core::is_there(path)) {
+    const Json tokens = core::read_model_json(path, kJsonLimits);
     for (const auto& [text, id] : tokens.items()) add_token(added, text, id, path);
   }
   const auto path = model_dir / "tokenizer_config.json";
-  if (!fs::exists(path)) return added;
-  const Json config = read_json(path);
+  if (!core::is_there(path)) return added;
+  const Json config = core::read_model_json(path, kJsonLimits);
   if (!config.contains("added_tokens_decoder") || !config["added_tokens_decoder"].is_object()) return added;
   for (const auto& [id, token] : config["added_tokens_decoder"].items()) {
     const bool number = !id.empty() && id.size() < 10 && std::all_of(id.begin(), id.end(), [](unsigned char c) { return c >= '0' && c <= '9'; });
@@ -82,8 +79,8 @@ bool holds(const Json& object, const char* key, const char* value) { return obje
 // Metaspace alone with prepend_scheme "first" looks at the start of the text only.
 PrefixMode read_prefix_mode(const fs::path& model_dir) {
   const auto path = model_dir / "tokenizer.json";
-  if (!fs::exists(path)) return PrefixMode::per_segment;
-  const Json document = read_json(path);
+  if (!core::is_there(path)) return PrefixMode::per_segment;
+  const Json document = core::read_model_json(path, kJsonLimits);
   for (const auto& stage : members_of(document.value("normalizer", Json()))) {
     if (holds(stage, "type", "Prepend") && holds(stage, "prepend", kSpace)) return PrefixMode::per_segment;
   }
@@ -106,8 +103,9 @@ struct Tokenizer::Impl {
   int64_t vocabulary_size = 0;
 
   void load(const fs::path& path) {
-    if (!fs::is_regular_file(path)) throw core::model_error(path.string() + ": not found; the model needs its SentencePiece file");
-    const std::string bytes = core::read_file(path, kMaxFileBytes);
+    if (!core::is_there(path)) throw core::model_error(path.string() + ": not found; the model needs its SentencePiece file");
+    const std::string bytes = core::read_model_file(path, kMaxModelBytes);
+    check_sentencepiece(bytes, path);
     if (!processor.LoadFromSerializedProto(bytes).ok() || processor.GetPieceSize() < 1) {
       throw core::model_error(path.string() + ": is not a SentencePiece model");
     }

@@ -64,7 +64,7 @@ at::TensorOptions TrainState::gradient_options() const { return units_.front().m
 
 double TrainState::global_norm(const Gradients& parts, dist::Communicator& comm) const {
   std::vector<core::Tensor> sums;
-  for (const auto& part : parts) sums.push_back(part.view({-1, kChunk}).to(at::kDouble).square_().sum(1));
+  for (const auto& part : parts) sums.push_back(part.view({-1, kChunk}).to(at::kDouble, /*non_blocking=*/false, /*copy=*/true).square_().sum(1));
   const core::Tensor mine = at::cat(sums).cpu();
   core::Tensor all = at::empty({comm.size() * mine.numel()}, at::kDouble);
   comm.all_gather(all, mine);

@@ -3,9 +3,12 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <unistd.h>
 
+#include "tests/support/golden.h"
 #include "tests/support/tiny_model.h"
 
 namespace mvrm::model {
@@ -96,14 +99,71 @@ TEST_F(CheckpointTest, ListsEverythingThatDoesNotFitAtOnce) {
   named.erase(std::find_if(named.begin(), named.end(), [](const auto& entry) { return entry.first == "score.bias"; }));
   for (auto& [name, value] : named) {
     if (name == "score.weight") value = at::zeros({2, 16});
-    if (name == "model.text_model.norm.weight") value = at::full({16}, NAN);
+    if (name == "model.text_model.norm.weight") value = at::ones({16}, at::kInt);
   }
   named.emplace_back("lm_head.weight", at::zeros({24, 16}));
   named.emplace_back("model.text_model.layers.0.self_attn.rotary_emb.inv_freq", at::zeros({4}));   // a stored buffer is no parameter
   core::write_safetensors(dir_ / "model.safetensors", named);
   expect_error({dir_.string(), "1 missing: score.bias", "1 unexpected: lm_head.weight", "score.weight is [2, 16], needs [5, 16]",
-                "1 not finite: model.text_model.norm.weight"});
+                "1 not floating-point: model.text_model.norm.weight"});
   EXPECT_EQ(error_of_load().find("inv_freq"), std::string::npos);
+}
+
+TEST_F(CheckpointTest, NamesEveryTensorThatIsNotFinite) {
+  core::NamedTensors named = tensors();
+  for (auto& [name, value] : named) {
+    if (name == "model.text_model.norm.weight") value = at::full({16}, NAN);
+    if (name == "score.bias") value = at::full({5}, INFINITY);
+  }
+  core::write_safetensors(dir_ / "model.safetensors", named);
+  expect_error({"2 not finite: model.text_model.norm.weight, score.bias"});
+}
+
+TEST_F(CheckpointTest, ReadsEveryFloatingPointType) {
+  core::NamedTensors named = tensors();
+  const at::ScalarType types[] = {at::kHalf, at::kBFloat16, at::kDouble, at::kFloat};
+  for (size_t i = 0; i < named.size(); ++i) named[i].second = named[i].second.to(types[i % 4]);
+  core::write_safetensors(dir_ / "model.safetensors", named);
+  for (const at::ScalarType target : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const RewardModel loaded = load_reward_model(dir_, target);
+    size_t i = 0;
+    for (const auto& parameters : loaded.parameters)
+      for (const auto& parameter : parameters) {
+        EXPECT_TRUE(at::equal(parameter, named[i].second.to(target))) << named[i].first;
+        ++i;
+      }
+  }
+}
+
+// In shards as Hugging Face's save_pretrained cuts them, and back into one file; neither layout leaves files of the other behind.
+TEST_F(CheckpointTest, WritesShardsWhenTheModelIsLarge) {
+  int64_t total = 0;
+  for (const auto& [name, value] : tensors()) total += value.numel() * 4;
+  save_reward_model(dir_, model_, {}, static_cast<uint64_t>(total) / 3);
+  EXPECT_FALSE(fs::exists(dir_ / "model.safetensors"));
+  std::ifstream file(dir_ / "model.safetensors.index.json");
+  const auto index = nlohmann::json::parse(file);
+  EXPECT_EQ(index["metadata"]["total_size"].get<int64_t>(), total);
+  EXPECT_EQ(index["weight_map"].size(), tensors().size());
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : index["weight_map"].items()) shards.insert(shard.get<std::string>());
+  EXPECT_GE(shards.size(), 3U);
+  for (const std::string& shard : shards) {
+    EXPECT_TRUE(shard.starts_with("model-0000") && shard.ends_with("-of-0000" + std::to_string(shards.size()) + ".safetensors")) << shard;
+    EXPECT_LE(fs::file_size(dir_ / shard), static_cast<uint64_t>(total) / 3 + 8192);
+  }
+  expect_equal(load_reward_model(dir_, at::kFloat));
+  save_reward_model(dir_, model_, {});
+  EXPECT_FALSE(fs::exists(dir_ / "model.safetensors.index.json"));
+  for (const std::string& shard : shards) EXPECT_FALSE(fs::exists(dir_ / shard)) << shard;
+  expect_equal(load_reward_model(dir_, at::kFloat));
+}
+
+// The reference wrote this file: loading it and saving it gives each byte back.
+TEST_F(CheckpointTest, RewritesTheReferenceCheckpointByteForByte) {
+  MVRM_NEEDS_GOLDEN("tiny/model.safetensors");
+  save_reward_model(dir_, load_reward_model(test::golden_file("tiny"), at::kFloat), {});
+  EXPECT_EQ(core::sha256_file(dir_ / "model.safetensors"), core::sha256_file(test::golden_file("tiny/model.safetensors")));
 }
 
 TEST_F(CheckpointTest, DrawsAHeadForAGenerationCheckpoint) {

@@ -26,8 +26,9 @@ inline Named read_named(const std::string& file_name) {
 
 // c1_single, c2_batch, …
 inline std::vector<std::string> golden_cases() {
+  const auto manifest = test::golden_json("manifest.json");
   std::vector<std::string> cases;
-  for (const auto& [name, window] : test::golden_json("manifest.json").at("case_sliding_window").items()) cases.push_back(name);
+  for (const auto& [name, window] : manifest.at("case_sliding_window").items()) cases.push_back(name);
   return cases;
 }
 

@@ -23,25 +23,6 @@ TEST(Units, RunInOrderFromPixelsToReward) {
   EXPECT_TRUE(at::equal(activation.hidden, forward(model, batch).reward_BK));
 }
 
-TEST(Units, HaveTheTensorsOfVideoScore) {
-  MVRM_NEEDS_GOLDEN("names_videoscore_8b.json");
-  std::ifstream file(test::golden_file("names_videoscore_8b.json"));
-  auto expected = nlohmann::json::parse(file).get<std::map<std::string, std::vector<int64_t>>>();
-  ASSERT_EQ(expected.size(), 764u);
-  int64_t total = 0;
-  for (const Unit& unit : make_units(ModelConfig{}))
-    for (const ParameterSpec& spec : unit.parameters) {
-      ASSERT_TRUE(expected.contains(spec.name)) << spec.name;
-      EXPECT_EQ(expected[spec.name], spec.shape) << spec.name;
-      expected.erase(spec.name);
-      int64_t size = 1;
-      for (const int64_t length : spec.shape) size *= length;
-      total += size;
-    }
-  EXPECT_TRUE(expected.empty());
-  EXPECT_EQ(total, 8271704309);
-}
-
 // Training takes gradients unit by unit from detached leaves; that must equal one graph over everything.
 TEST(Units, LocalGradientsChainToTheWholeGradient) {
   RewardModel model = test::tiny_model(at::kDouble);

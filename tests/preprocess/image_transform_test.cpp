@@ -48,7 +48,8 @@ TEST(ImageTransform, EveryResizeFixtureIsBitExact) {
 TEST(ImageTransform, ThePublishedSizesAreReached) {
   MVRM_NEEDS_GOLDEN("manifest.json");
   test::Fidelity fidelity("resize rule", 0);
-  for (const auto& [from, to] : test::golden_json("manifest.json").at("image").at("resize_rule").items()) {
+  const auto manifest = test::golden_json("manifest.json");
+  for (const auto& [from, to] : manifest.at("image").at("resize_rule").items()) {
     const int64_t height = std::stoll(from), width = std::stoll(from.substr(from.find('x') + 1));
     const Size got = resized_size({height, width}, {});
     fidelity.add("sizes that differ", got.height == to[0].get<int64_t>() && got.width == to[1].get<int64_t>() ? 0 : 1, from);
@@ -98,7 +99,8 @@ TEST(ImageTransform, WholeSamplesAreBitExact) {
   MVRM_NEEDS_GOLDEN("image.safetensors");
   const auto file = golden();
   test::Fidelity fidelity("image processor", 0);
-  for (const auto& [set, rule] : test::golden_json("manifest.json").at("image").at("sets").items()) {
+  const auto manifest = test::golden_json("manifest.json");
+  for (const auto& [set, rule] : manifest.at("image").at("sets").items()) {
     ImageTransformConfig config;
     config.shortest_edge = rule.at("size").at("shortest_edge").get<int64_t>();
     config.longest_edge = rule.at("size").at("longest_edge").get<int64_t>();
@@ -121,7 +123,7 @@ TEST(ImageTransform, RefusesBadProcessorFiles) {
     }
     return "no error";
   };
-  EXPECT_NE(error_of("[1]").find("is not a JSON object"), std::string::npos);
+  EXPECT_NE(error_of("[1]").find("must be a JSON object"), std::string::npos);
   EXPECT_NE(error_of(R"({"size": {"shortest_edge": null}})").find("shortest_edge"), std::string::npos);
   EXPECT_NE(error_of(R"({"size": {"shortest_edge": 900, "longest_edge": 100}})").find("1 <= shortest_edge"), std::string::npos);
   EXPECT_NE(error_of(R"({"image_std": [0.5, 0, 0.5]})").find("image_std"), std::string::npos);

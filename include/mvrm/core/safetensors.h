@@ -30,6 +30,8 @@ class SafetensorsFile {
   const TensorInfo* find(const std::string& name) const;              // nullptr when absent
   // Read-only view of the mapped bytes, no copy; clone() before writing. Throws Error (model) when absent.
   Tensor tensor(const std::string& name) const;
+  // Lets the kernel take back the memory of the bytes [begin, end) of a tensor; reading them again costs another look at the disk.
+  void release(const std::string& name, uint64_t begin, uint64_t end) const;
 
  private:
   struct Mapping;

@@ -19,6 +19,7 @@ struct Predictions {
   core::Tensor reward_NK;                           // float32 from a model, float64 from a file; NaN = none
   core::Tensor label_NK;                            // the same, NaN = none
   core::Tensor feature_ND;                          // float32, only when asked for
+  std::vector<std::vector<int64_t>> input_ids;      // of each row, only with features
   std::vector<std::vector<int64_t>> frame_indices;  // may be empty
   std::vector<int64_t> tokens;                      // may be empty
   std::vector<std::string> errors;                  // empty text = fine; may be empty

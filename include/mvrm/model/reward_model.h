@@ -29,13 +29,18 @@ struct RewardModel {
   at::ScalarType dtype = at::kFloat;
 };
 
-// Reads config.json and model.safetensors or its shards, converts to `dtype`. Missing, unexpected and misshaped tensors are listed all
-// in one Error (model). A generation checkpoint loads too: lm_head ignored, score drawn N(0, initializer_range) from `head_seed`, bias 0.
-RewardModel load_reward_model(const std::filesystem::path& model_dir, at::ScalarType dtype, uint64_t head_seed = 42);
+// Reads config.json and model.safetensors or its shards (F32, F16, BF16, F64) on several threads straight into `dtype` on `device`, without
+// a second copy of the model. Missing, unexpected and misshaped tensors are listed all in one Error (model). A generation checkpoint loads
+// too: lm_head ignored, score drawn N(0, initializer_range) from `head_seed`, bias 0.
+RewardModel load_reward_model(const std::filesystem::path& model_dir, at::ScalarType dtype, uint64_t head_seed = 42,
+                              at::Device device = at::kCPU);
 // A model with random weights (same initialiser as Hugging Face's: normal(0, initializer_range), norms 1, biases 0).
 RewardModel random_reward_model(const ModelConfig& config, at::ScalarType dtype, uint64_t seed);
-// Writes config.json, model.safetensors and copies tokenizer and processor files from `processor_dir` (may be empty). Atomic per file.
-void save_reward_model(const std::filesystem::path& model_dir, const RewardModel& model, const std::filesystem::path& processor_dir);
+inline constexpr uint64_t kMaxShardBytes = 5'000'000'000;   // Hugging Face's default
+// Writes config.json and model.safetensors, or shards of at most `max_shard_bytes` with their index, and copies tokenizer and processor
+// files from `processor_dir` (may be empty). Weight files of another layout are removed at the end. Atomic per file.
+void save_reward_model(const std::filesystem::path& model_dir, const RewardModel& model, const std::filesystem::path& processor_dir,
+                       uint64_t max_shard_bytes = kMaxShardBytes);
 // SHA-256 over config.json and the weight files: identifies the model in profiles and caches.
 std::string model_hash(const std::filesystem::path& model_dir);
 

@@ -19,14 +19,17 @@ struct ScoreRunOptions {
   std::string prompt;
   DataSection data;                                           // sampling, max_frames, max_bad_samples
   std::string dtype = "f32";
-  bool keep_features = false;
+  bool keep_features = false;                                 // and input ids
 };
 struct ScoreResult {
   eval::Predictions predictions;
   std::vector<std::string> sources;                           // video path or folder of each row
 };
+// Every rank gets the whole result. The model is loaded onto context.device.
 ScoreResult score_run(const ScoreRunOptions& options, dist::Communicator& comm, const core::Context& context);
 std::string score_json(const ScoreResult& result);            // cli.md: score --json
+// safetensors: feature [N,D] and prediction [N,K] float32, input_ids [N,L] int64 with -1 behind each row's length [N].
+void write_features(const std::filesystem::path& path, const eval::Predictions& predictions);
 std::string score_table(const ScoreResult& result);
 std::string spearman_table(const eval::EvalResult& result);   // x100, 4 decimals, with 95 % intervals
 

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// `mvrm score` on a clip, a folder of frames and a data file; every form of output; one process and two.
+#include "tests/support/program.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace {
+
+namespace fs = std::filesystem;
+using mvrm::test::Outcome;
+using mvrm::test::Scratch;
+using mvrm::test::slurp;
+
+class Score : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    scratch_ = new Scratch("score");
+    const Outcome synth = run("synth --out '" + at("clips") + "' --videos 6 --test-videos 6 --seed 5");
+    ASSERT_EQ(synth.status, 0) << synth.err;
+    const Outcome train = run("train --quiet --config '" + std::string(MVRM_SOURCE_DIR) + "/configs/baseline.yaml' --set 'run.dir=" + at("run") +
+                              "' --set 'model.path=" MVRM_SOURCE_DIR "/configs/demo/init' --set model.init=random --set model.dtype=f32 --set 'data.train=" +
+                              at("clips/train.jsonl") + "' --set train.batch=4 --set train.max_steps=1");
+    ASSERT_EQ(train.status, 0) << train.err;
+    fs::create_directories(at("frames"));
+    for (const char* name : {"b.jpg", "a.jpg", "c.JPG"})
+      fs::copy_file(fs::path(MVRM_SOURCE_DIR) / "tests/preprocess/pillow/video_frame.jpg", fs::path(at("frames")) / name);
+  }
+  static void TearDownTestSuite() { delete scratch_; }
+  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
+  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
+  static Outcome score(const std::string& arguments) { return run("score --model '" + at("run/model") + "' " + arguments); }
+  static std::string clip() { return fs::directory_iterator(at("clips/videos"))->path().string(); }
+  static Scratch* scratch_;
+};
+Scratch* Score::scratch_ = nullptr;
+
+TEST_F(Score, PrintsATableOrJson) {
+  const Outcome table = score("--prompt 'a red ball' --video '" + clip() + "' --frames '" + at("frames") + "'");
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_NE(table.out.find("visual quality"), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find(at("frames")), std::string::npos) << table.out;
+  const Outcome json = score("--json --prompt 'a red ball' --video '" + clip() + "' --frames '" + at("frames") + "' --sampling linspace --max-frames 4");
+  ASSERT_EQ(json.status, 0) << json.err;
+  const auto results = nlohmann::json::parse(json.out)["results"];
+  ASSERT_EQ(results.size(), 2U);
+  EXPECT_EQ(results[1]["frame_indices"], (std::vector<int>{0, 0, 1, 2})) << "three frames, four picks";
+}
+
+TEST_F(Score, WritesFilesByTheirEnding) {
+  const std::string data = "--data '" + at("clips/test.jsonl") + "' ";
+  ASSERT_EQ(score(data + "--out '" + at("p.jsonl") + "' --dump-features '" + at("f.safetensors") + "'").status, 0);
+  std::istringstream lines(slurp(at("p.jsonl")));
+  int64_t rows = 0;
+  for (std::string line; std::getline(lines, line); ++rows) EXPECT_EQ(nlohmann::json::parse(line)["scores"].size(), 5U);
+  EXPECT_EQ(rows, 6);
+  const std::string features = slurp(at("f.safetensors"));
+  for (const char* name : {"\"feature\"", "\"prediction\"", "\"input_ids\"", "\"length\""}) EXPECT_NE(features.find(name), std::string::npos) << name;
+  ASSERT_EQ(score(data + "--out '" + at("p.json") + "'").status, 0);
+  EXPECT_EQ(nlohmann::json::parse(slurp(at("p.json")))["results"].size(), 6U);
+}
+
+TEST_F(Score, TwoProcessesGiveTheScoresOfOne) {
+  const std::string data = "--json --data '" + at("clips/test.jsonl") + "' ";
+  const Outcome one = score(data), two = score(data + "--nproc-per-node 2");
+  ASSERT_EQ(one.status, 0) << one.err;
+  ASSERT_EQ(two.status, 0) << two.err;
+  const auto a = nlohmann::json::parse(one.out)["results"], b = nlohmann::json::parse(two.out)["results"];
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t n = 0; n < a.size(); ++n)
+    for (const auto& [name, value] : a[n]["scores"].items()) EXPECT_NEAR(value.get<double>(), b[n]["scores"][name].get<double>(), 1e-5) << n << name;
+}
+
+}  // namespace
