@@ -64,7 +64,7 @@ Spoil config(const std::string& pointer, const json& value) {
     std::ofstream(dir / "config.json") << tree.dump();
   };
 }
-// The weights in two shards; `edit` may spoil the index.
+// The weights in three shards; `edit` may spoil the index.
 Spoil shards(const std::function<void(json&)>& edit) {
   return [=](const fs::path& dir) {
     const RewardModel model = test::tiny_model_for_text();
@@ -103,7 +103,7 @@ const Broken kBroken[] = {
     {"HeaderLengthTwoTo63", "model.safetensors", overwrite(kWeights, 0, std::string("\0\0\0\0\0\0\0\x80", 8)), "is above"},
     {"HeaderLengthAllOnes", "model.safetensors", overwrite(kWeights, 0, std::string(8, '\xff')), "is above"},
     {"HeaderLengthZero", "model.safetensors", overwrite(kWeights, 0, std::string(8, '\0')), "not a JSON object"},
-    {"HeaderNotJson", "model.safetensors", overwrite(kWeights, 10, "@@@@"), "not JSON"},
+    {"HeaderNotJson", "model.safetensors", overwrite(kWeights, 9, "@@@@"), "not JSON"},
     {"HeaderNotUtf8", "model.safetensors", weights("{\"\xff\":{" + kGood + "}}", 4), "not JSON"},
     {"HeaderManyOpenBrackets", "model.safetensors", weights("{\"x\":" + repeated("[", 1'000'000), 0), "nests deeper"},
     {"HeaderOfSpaces", "model.safetensors", weights(std::string(15'000'000, ' '), 0), "not a JSON object"},
@@ -127,18 +127,19 @@ const Broken kBroken[] = {
     {"WeightsLinkToThemselves", "model.safetensors", link_to_itself(kWeights), "can't open"},
     {"NoWeights", "", [](const fs::path& dir) { fs::remove(dir / kWeights); }, "no weights"},
 
-    {"IndexNamesAMissingShard", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = "model-00007-of-00002.safetensors"; }),
+    {"IndexNamesAMissingShard", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = "model-00007-of-00003.safetensors"; }),
      "is missing"},
     {"IndexNamesAnAbsolutePath", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = "/etc/passwd"; }), "same folder"},
     {"IndexNamesAParentPath", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = "../model.safetensors"; }), "same folder"},
     {"IndexNamesDots", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = ".."; }), "same folder"},
-    {"IndexNamesItself", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = kIndexFile; }), ""},
+    {"IndexNamesItself", "model-00003-of-00003.safetensors", shards([](json& i) { i["weight_map"]["score.bias"] = kIndexFile; }),
+     "belongs to model.safetensors.index.json"},
     {"IndexNamesNothing", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = ""; }), "same folder"},
     {"IndexNamesANumber", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = 7; }), "same folder"},
     {"IndexNamesNull", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = nullptr; }), "same folder"},
     {"IndexWithAnExtraTensor", "model.safetensors.index.json",
      shards([](json& i) { i["weight_map"]["extra"] = i["weight_map"]["score.bias"]; }), "extra isn't in"},
-    {"IndexWithoutATensor", "model-00002-of-00002.safetensors", shards([](json& i) { i["weight_map"].erase("score.bias"); }), "isn't listed"},
+    {"IndexWithoutATensor", "model-00003-of-00003.safetensors", shards([](json& i) { i["weight_map"].erase("score.bias"); }), "isn't listed"},
     {"IndexWithoutAMap", "model.safetensors.index.json", shards([](json& i) { i.erase("weight_map"); }), "must map tensor names"},
     {"IndexMapIsAList", "model.safetensors.index.json", shards([](json& i) { i["weight_map"] = json::array({1, 2}); }), "must map tensor names"},
     {"IndexMapIsEmpty", "model.safetensors.index.json", shards([](json& i) { i["weight_map"] = json::object(); }), "must map tensor names"},
@@ -148,8 +149,8 @@ const Broken kBroken[] = {
      [](const fs::path& dir) { shards([](json&) {})(dir), content(kIndexFile, repeated("[", 10'000'000))(dir); }, "nests deeper"},
     {"IndexTooLarge", "model.safetensors.index.json",
      [](const fs::path& dir) { shards([](json&) {})(dir), content(kIndexFile, "{")(dir), fs::resize_file(dir / kIndexFile, uint64_t{1} << 33); }, "larger than"},
-    {"ShardCut", "model-00001-of-00002.safetensors",
-     [](const fs::path& dir) { shards([](json&) {})(dir), cut("model-00001-of-00002.safetensors", 0.9)(dir); }, "truncated"},
+    {"ShardCut", "model-00001-of-00003.safetensors",
+     [](const fs::path& dir) { shards([](json&) {})(dir), cut("model-00001-of-00003.safetensors", 0.9)(dir); }, "truncated"},
 
     {"NoConfig", "config.json", [](const fs::path& dir) { fs::remove(dir / "config.json"); }, "no such file"},
     {"ConfigEmpty", "config.json", content("config.json", ""), "not JSON"},
@@ -233,7 +234,8 @@ TEST_P(BrokenModel, IsRefusedInOneLine) {
     }
   });
   ASSERT_FALSE(message.empty()) << "accepted";
-  EXPECT_NE(message.find((dir / GetParam().file).string()), std::string::npos) << message;
+  const std::string file = GetParam().file;   // empty: the folder as a whole is at fault
+  EXPECT_NE(message.find(file.empty() ? dir.string() + ": " : (dir / file).string()), std::string::npos) << message;
   EXPECT_NE(message.find(GetParam().cause), std::string::npos) << message;
   EXPECT_EQ(message.find_first_of(std::string("\n\r\0", 3)), std::string::npos) << message;
   EXPECT_LT(message.size(), 4000U) << message;

@@ -57,7 +57,7 @@ TEST(Traps, APatchIsRealWhenAnyOfItsPixelsIs) {
 // Tried: load_model_config with 1e-6 for every mode.
 TEST(Traps, ThePerceiverTakesTheTextModelsEpsilon) {
   const test::Scratch scratch("trap_eps");
-  std::ofstream(scratch.path / "config.json") << R"({"model_type": "idefics2", "text_config": {"rms_norm_eps": 1e-05}})";
+  std::ofstream(scratch.path / "config.json") << R"({"model_type": "idefics2", "text_config": {"rms_norm_eps": 1e-05, "vocab_size": 32003}})";
   EXPECT_EQ(model::load_model_config(scratch.path).perceiver.rms_norm_eps, 1e-5);
 }
 
