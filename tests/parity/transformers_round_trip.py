@@ -16,11 +16,11 @@ from transformers import Idefics2Config  # noqa: E402
 from transformers.models.idefics2.modeling_idefics2 import Idefics2PreTrainedModel  # noqa: E402
 
 
-class Idefics2ForSequenceClassification(Idefics2PreTrainedModel, reference.RewardModel):
+class Idefics2ForSequenceClassification(Idefics2PreTrainedModel):
     """from_pretrained and save_pretrained for the model with a head: names and shapes must be those of the files."""
 
     def __init__(self, config):
-        Idefics2PreTrainedModel.__init__(self, config)
+        super().__init__(config)
         inner = reference.RewardModel(config)
         self.model, self.score = inner.model, inner.score
         self.post_init()

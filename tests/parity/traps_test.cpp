@@ -67,7 +67,7 @@ TEST(Traps, RmsNormMultipliesAfterTheCast) {
   EXPECT_EQ(model::rms_norm(x, weight, 1e-12)[1].item<float>(), 2.03125F);
 }
 
-// Tried: model::perceiver_layer normalising the context in layer 0 and handing the result on; and skipping input_context_norm behind it.
+// Tried: model::perceiver_layer without input_context_norm behind layer 0.
 TEST(Traps, EveryPerceiverLayerNormalisesTheSameContextAnew) {
   model::ModelConfig config = test::tiny_config();
   config.perceiver.resampler_depth = 2;
