@@ -2,7 +2,9 @@
 // `mvrm score` on a clip, a folder of frames and a data file; every form of output; one process and two.
 #include "tests/support/program.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace {
@@ -18,9 +20,9 @@ class Score : public testing::Test {
     scratch_ = new Scratch("score");
     const Outcome synth = run("synth --out '" + at("clips") + "' --videos 6 --test-videos 6 --seed 5");
     ASSERT_EQ(synth.status, 0) << synth.err;
-    const Outcome train = run("train --quiet --config '" + std::string(MVRM_SOURCE_DIR) + "/configs/baseline.yaml' --set 'run.dir=" + at("run") +
-                              "' --set 'model.path=" MVRM_SOURCE_DIR "/configs/demo/init' --set model.init=random --set model.dtype=f32 --set 'data.train=" +
-                              at("clips/train.jsonl") + "' --set train.batch=4 --set train.max_steps=1");
+    std::ofstream(at("run.yaml")) << "run: {dir: '" << at("run") << "'}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random, dtype: f32}\n"
+                                  << "data: {train: '" << at("clips/train.jsonl") << "'}\ntrain: {batch: 4, max_steps: 1}\n";
+    const Outcome train = run("train --quiet --config '" + at("run.yaml") + "'");
     ASSERT_EQ(train.status, 0) << train.err;
     fs::create_directories(at("frames"));
     for (const char* name : {"b.jpg", "a.jpg", "c.JPG"})
@@ -69,6 +71,25 @@ TEST_F(Score, TwoProcessesGiveTheScoresOfOne) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t n = 0; n < a.size(); ++n)
     for (const auto& [name, value] : a[n]["scores"].items()) EXPECT_NEAR(value.get<double>(), b[n]["scores"][name].get<double>(), 1e-5) << n << name;
+}
+
+// The whole corpus is in tests/model/broken_model_test.cpp; here is what a person sees of it.
+TEST_F(Score, BrokenModelFilesEndInStatus4AndOneLine) {
+  const std::map<std::string, std::string> broken = {{"config.json", "{\"model_type\": null}"}, {"model.safetensors", "\x08"},
+                                                     {"tokenizer.model", "no model"},           {"preprocessor_config.json", "[[[["},
+                                                     {"tokenizer_config.json", "{\"a\": 1, \"a\": 2}"}};
+  for (const auto& [name, text] : broken) {
+    const fs::path dir = fs::path(at("broken")) / "model";
+    fs::remove_all(dir);
+    fs::create_directories(dir.parent_path());
+    fs::copy(at("run/model"), dir, fs::copy_options::recursive);
+    std::ofstream(dir / name) << text;
+    const Outcome outcome = run("score --model '" + dir.string() + "' --prompt x --video '" + clip() + "'");
+    EXPECT_EQ(outcome.status, 4) << outcome.err;
+    EXPECT_EQ(outcome.err.rfind("mvrm: error: " + (dir / name).string(), 0), 0U) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
 }
 
 }  // namespace
