@@ -27,21 +27,27 @@ constexpr unsigned kMaxThreads = 8;   // more wait for the disk
 // What is wrong with a checkpoint, gathered so that one run shows everything.
 class Problems {
  public:
-  void add(const std::string& kind, const std::string& what) { found_[kind].push_back(what); }
+  void add(const std::string& kind, const std::string& what) {
+    Kind& entry = found_[kind];
+    if (++entry.count <= kShown) entry.shown += (entry.count > 1 ? ", " : "") + what;
+  }
   void raise_if_any(const fs::path& model_dir) const {
     if (found_.empty()) return;
     std::string message = model_dir.string() + ": the weights don't fit config.json:";
-    for (const auto& [kind, items] : found_) {
-      message += (message.back() == ':' ? " " : "; ") + std::to_string(items.size()) + " " + kind + ": ";
-      for (size_t i = 0; i < std::min(items.size(), kShown); ++i) message += (i ? ", " : "") + items[i];
-      if (items.size() > kShown) message += " and " + std::to_string(items.size() - kShown) + " more";
+    for (const auto& [kind, entry] : found_) {
+      message += (message.back() == ':' ? " " : "; ") + std::to_string(entry.count) + " " + kind + ": " + entry.shown;
+      if (entry.count > kShown) message += " and " + std::to_string(entry.count - kShown) + " more";
     }
     throw core::model_error(message);
   }
 
  private:
+  struct Kind {
+    size_t count = 0;
+    std::string shown;
+  };
   static constexpr size_t kShown = 40;
-  std::map<std::string, std::vector<std::string>> found_;
+  std::map<std::string, Kind> found_;
 };
 
 bool is_ignored(const std::string& name, const ModelConfig& config) {

@@ -9,7 +9,7 @@ namespace mvrm::model {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr core::JsonLimits kIndexLimits{.bytes = uint64_t{16} << 20, .values = 250'000};
+constexpr core::JsonLimits kIndexLimits{.bytes = uint64_t{16} << 20, .values = 210'000};
 
 // Tensor name to shard file name.
 std::map<std::string, std::string> read_index(const fs::path& path) {

@@ -89,6 +89,12 @@ Spoil folder_instead(const std::string& file) {
     fs::create_directory(dir / file);
   };
 }
+// `count` keys, each with `value`.
+std::string keys(size_t count, const std::string& value) {
+  std::string text = "{";
+  for (size_t i = 0; i < count; ++i) text += (i ? ",\"model.layers." : "\"model.layers.") + std::to_string(1'000'000 + i) + ".weight\":" + value;
+  return text + "}";
+}
 // A SentencePiece model of `count` pieces of one byte each.
 std::string pieces(size_t count) { return repeated(std::string("\x0a\x03\x0a\x01" "a", 5), count); }
 
@@ -123,6 +129,8 @@ const Broken kBroken[] = {
     {"OffsetsBackwards", "model.safetensors", tensor(R"("dtype":"F32","shape":[1],"data_offsets":[4,0])"), "begin after their end"},
     {"NoOffsets", "model.safetensors", tensor(R"("dtype":"F32","shape":[1])"), "has no 'data_offsets'"},
     {"AnotherModelsWeights", "", weights("{\"x\":{" + kGood + "}}", 4), "missing: model.vision_model.embeddings"},
+    {"WeightsOfAHundredThousandTensors", "", weights(keys(100'000, R"({"dtype":"U8","shape":[0],"data_offsets":[0,0]})"), 0), "100000 unexpected"},
+    {"WeightsOfTooManyTensors", "model.safetensors", weights(keys(100'001, R"({"dtype":"U8","shape":[0],"data_offsets":[0,0]})"), 0), "more than 100000"},
     {"WeightsAreAFolder", "model.safetensors", folder_instead(kWeights), "not a regular file"},
     {"WeightsLinkToThemselves", "model.safetensors", link_to_itself(kWeights), "can't open"},
     {"NoWeights", "", [](const fs::path& dir) { fs::remove(dir / kWeights); }, "no weights"},
@@ -147,6 +155,9 @@ const Broken kBroken[] = {
      [](const fs::path& dir) { shards([](json&) {})(dir), content(kIndexFile, "{\"weight_map\":")(dir); }, "not JSON"},
     {"IndexOfABillionBrackets", "model.safetensors.index.json",
      [](const fs::path& dir) { shards([](json&) {})(dir), content(kIndexFile, repeated("[", 10'000'000))(dir); }, "nests deeper"},
+    {"IndexOfAHundredThousandTensors", "model.safetensors.index.json",
+     [](const fs::path& dir) { fs::remove(dir / kWeights), content(kIndexFile, "{\"weight_map\":" + keys(100'000, "\"a.safetensors\"") + "}")(dir); },
+     "a.safetensors is missing"},
     {"IndexTooLarge", "model.safetensors.index.json",
      [](const fs::path& dir) { shards([](json&) {})(dir), content(kIndexFile, "{")(dir), fs::resize_file(dir / kIndexFile, uint64_t{1} << 33); }, "larger than"},
     {"ShardCut", "model-00001-of-00003.safetensors",
