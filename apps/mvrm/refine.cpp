@@ -3,6 +3,8 @@
 
 #include <iostream>
 #include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
+#include <mvrm/refine/risk.h>
 #include <mvrm/run/refine_run.h>
 
 namespace mvrm::app {
@@ -11,6 +13,10 @@ namespace {
 
 config::ScalarOrMap parse_alpha(const std::vector<std::string>& values) {
   config::ScalarOrMap alpha;
+  if (values.size() == 1 && (values.front() == "auto" || values.front() == "paper_best")) {
+    alpha.word = values.front();
+    return alpha;
+  }
   for (const auto& value : values) {
     const auto equals = value.rfind('=');
     const std::string number = equals == std::string::npos ? value : value.substr(equals + 1);
@@ -20,50 +26,84 @@ config::ScalarOrMap parse_alpha(const std::vector<std::string>& values) {
       percent = std::stod(number, &used);
     } catch (const std::exception&) {
     }
-    if (used == 0 || used != number.size()) throw core::ConfigError("--alpha: '" + value + "' is not a percentage or 'dimension=percentage'");
+    if (used == 0 || used != number.size())
+      throw core::ConfigError("--alpha: '" + value + "' is none of: a percentage, 'dimension=percentage', auto, paper_best");
     if (equals == std::string::npos) alpha.scalar = percent;
     else alpha.map[value.substr(0, equals)] = percent;
   }
   return alpha;
 }
 
+template <class Entries>
+std::string list_of(const std::string& title, const Entries& entries) {
+  std::string text = title;
+  for (const auto& entry : entries) text += std::string("\n  ") + entry.name + ": " + entry.help;
+  return text;
+}
+
+struct RefineOptions {
+  run::RefineRunOptions run;
+  mvrm::refine::SuspectOptions suspects;
+  std::vector<std::string> alpha{"0.5"};
+  std::vector<int64_t> counts{10, 100};
+  std::string by = "self_influence";
+  std::filesystem::path csv, truth;
+  bool json = false;
+};
+
+void add_options(CLI::App& app, RefineOptions& o) {
+  app.add_option("--profile", o.run.profile_dir, "profile directory")->required();
+  app.add_option("--strategy", o.run.refine.strategy, list_of("one of", mvrm::refine::strategies()));
+  app.add_option("--out", o.run.plan_file, "plan file to write");
+  app.add_option("--alpha", o.alpha, "percent of labels per dimension: a number, 'dimension=number' for each, auto (read off the residuals), "
+                                     "or paper_best")->capture_default_str();
+  app.add_option("--fdr", o.run.refine.fdr, "with --alpha auto: the share of false alarms that is aimed at")->capture_default_str();
+  app.add_option("--tau", o.run.refine.tau, "temperature of reweighting")->capture_default_str();
+  app.add_option("--budget", o.run.refine.budget, "alpha, or match_union: remove as many samples as ddp would")->capture_default_str();
+  app.add_option("--corrections", o.run.refine.corrections, "corrections file, for the strategy correction");
+  app.add_option("--seed", o.run.seed, "seed of the random strategy")->capture_default_str();
+  app.add_option("--list-suspects", o.suspects.count, "print the N labels that most likely are wrong instead of writing a plan")->check(CLI::PositiveNumber);
+  app.add_option("--by", o.by, list_of("risk that ranks suspects, one of", mvrm::refine::risks()))->capture_default_str();
+  app.add_option("--high", o.suspects.high, "only samples of high risk in this dimension (may be repeated)");
+  app.add_option("--low", o.suspects.low, "only samples of low risk in this dimension (may be repeated)");
+  app.add_option("--high-percentile", o.suspects.high_percentile, "what --high means")->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  app.add_option("--low-percentile", o.suspects.low_percentile, "what --low means")->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  app.add_option("--csv", o.csv, "write the suspects to this file");
+  app.add_option("--truth", o.truth, "truth file of mvrm synth: how well each risk finds the labels that are known to be wrong");
+  app.add_option("--at", o.counts, "with --truth: counts for precision at k")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_flag("--json", o.json, "print JSON");
+  app.footer("Example: mvrm refine --profile runs/profile --strategy ddp --alpha 0.5 --out plan.jsonl\n"
+             "         mvrm refine --profile runs/profile --list-suspects 20 --high 'text-to-video alignment' --low 'visual quality'");
+}
+
+void print_suspects(const RefineOptions& o, const influence::Profile& profile) {
+  const auto suspects = mvrm::refine::list_suspects(profile, mvrm::refine::risk_named(o.by, profile), o.suspects);
+  if (!o.csv.empty()) core::write_file_atomic(o.csv, mvrm::refine::to_csv(suspects, profile));
+  if (o.json) std::cout << nlohmann::ordered_json{{"risk", o.by}, {"suspects", mvrm::refine::to_json(suspects, profile)}}.dump(2) << "\n";
+  else std::cout << run::suspects_table(suspects, profile);
+}
+
 }  // namespace
 
 int refine(const Arguments& arguments) {
-  CLI::App app("Turns a profile into a refinement plan (plan.jsonl), or lists suspect labels.");
-  run::RefineRunOptions options;
-  std::vector<std::string> alpha{"0.5"};
-  int64_t suspects = 0;
-  bool json = false;
-  std::string strategies = "one of";
-  for (const auto& entry : mvrm::refine::strategies()) strategies += std::string("\n  ") + entry.name + ": " + entry.help;
-  app.add_option("--profile", options.profile_dir, "profile directory")->required();
-  auto* strategy = app.add_option("--strategy", options.refine.strategy, strategies);
-  app.add_option("--alpha", alpha, "percent of labels per dimension: a number, or 'dimension=number' for each")->capture_default_str();
-  app.add_option("--tau", options.refine.tau, "temperature of reweighting")->capture_default_str();
-  app.add_option("--budget", options.refine.budget, "alpha, or match_union: remove as many samples as ddp would")->capture_default_str();
-  app.add_option("--seed", options.seed, "seed of the random strategy")->capture_default_str();
-  auto* out = app.add_option("--out", options.plan_file, "plan file to write");
-  app.add_option("--list-suspects", suspects, "print the N riskiest labels instead of writing a plan")->check(CLI::PositiveNumber);
-  app.add_flag("--json", json, "print the summary as JSON");
-  app.footer("Example: mvrm refine --profile runs/profile --strategy ddp --alpha 0.5 --out plan.jsonl");
+  CLI::App app("Turns a profile into a refinement plan (plan.jsonl), lists suspect labels, or compares risks with known errors.");
+  RefineOptions o;
+  add_options(app, o);
   if (!parse(app, arguments)) return 0;
 
-  const influence::Profile profile = influence::read_profile(options.profile_dir);
-  if (suspects > 0) {
-    std::cout << run::suspects_table(profile, suspects);
-    return 0;
-  }
-  if (strategy->count() == 0 || out->count() == 0) {
-    throw core::ConfigError("mvrm refine: give --strategy and --out, or --list-suspects N; see 'mvrm refine --help'");
-  }
-  options.refine.alpha = parse_alpha(alpha);
-  const mvrm::refine::PlanSummary summary = run::refine_run(options);
-  const auto document = mvrm::refine::to_json(summary, profile.dimensions);
-  if (json) {
-    std::cout << document.dump(2) << "\n";
+  const influence::Profile profile = influence::read_profile(o.run.profile_dir);
+  const bool list = app.count("--list-suspects") > 0, plan = app.count("--strategy") > 0 && app.count("--out") > 0;
+  if (!o.truth.empty()) {
+    const auto detection = run::detection_run(profile, o.truth, o.counts);
+    std::cout << (o.json ? detection.dump(2) + "\n" : run::detection_table(detection, profile.dimensions));
+  } else if (list) {
+    print_suspects(o, profile);
+  } else if (plan) {
+    o.run.refine.alpha = parse_alpha(o.alpha);
+    const mvrm::refine::PlanSummary summary = run::refine_run(o.run, profile);
+    std::cout << (o.json ? mvrm::refine::to_json(summary, profile.dimensions).dump(2) + "\n" : run::summary_table(summary, profile.dimensions));
   } else {
-    std::cout << run::summary_table(summary, profile.dimensions);
+    throw core::ConfigError("mvrm refine: give --strategy and --out, --list-suspects N, or --truth FILE; see 'mvrm refine --help'");
   }
   return 0;
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Disentangled reweighting (spec/influence.md 2.9): a soft weight per label instead of a cut.
 #include <ATen/ATen.h>
+#include <mvrm/refine/risk.h>
+#include <mvrm/refine/strategy.h>
 #include <cmath>
-
-#include "cells.h"
 
 namespace mvrm::refine {
 
-at::Tensor z_scores(const at::Tensor& score_NK) {
-  const at::Tensor score = score_NK.to(at::kDouble).contiguous();
-  const int64_t count = score.size(0), dimensions = score.size(1);
-  const auto* s = score.const_data_ptr<double>();
-  at::Tensor z_NK = score.clone();
+at::Tensor z_scores(const at::Tensor& risk_NK) {
+  const at::Tensor risk = risk_NK.to(at::kDouble).contiguous();
+  const int64_t count = risk.size(0), dimensions = risk.size(1);
+  const auto* s = risk.const_data_ptr<double>();
+  at::Tensor z_NK = risk.clone();
   auto* z = z_NK.mutable_data_ptr<double>();
   for (int64_t k = 0; k < dimensions; ++k) {
     double mean = 0, squares = 0;

@@ -3,7 +3,9 @@
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/refine/plan.h>
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <sstream>
 
@@ -49,6 +51,20 @@ std::vector<float> read_weights(const std::filesystem::path& path, int64_t numbe
   return weights;
 }
 
+// The labels that the row changes, NaN for the others.
+std::vector<float> read_labels(const std::filesystem::path& path, int64_t number, const Json& row, const std::vector<std::string>& dimensions) {
+  std::vector<float> labels(dimensions.size(), std::numeric_limits<float>::quiet_NaN());
+  if (!row.contains("label")) return labels;
+  if (!row["label"].is_object()) fail(path, number, "'label' must be an object of new labels by dimension");
+  for (const auto& [name, value] : row["label"].items()) {
+    const auto found = std::find(dimensions.begin(), dimensions.end(), name);
+    if (found == dimensions.end()) fail(path, number, "new label for the unknown dimension '" + name + "'");
+    if (!value.is_number() || !std::isfinite(value.get<float>())) fail(path, number, "new label of '" + name + "' must be a number");
+    labels[static_cast<size_t>(found - dimensions.begin())] = value.get<float>();
+  }
+  return labels;
+}
+
 }  // namespace
 
 RefinementPlan keep_all(const std::vector<std::string>& ids, const std::vector<std::string>& dimensions) {
@@ -57,6 +73,7 @@ RefinementPlan keep_all(const std::vector<std::string>& ids, const std::vector<s
           .dimensions = dimensions,
           .keep_N = std::vector<uint8_t>(ids.size(), 1),
           .weight_NK = at::ones({rows, columns}, at::kFloat),
+          .label_NK = {},
           .header = {{"strategy", "none"}}};
 }
 
@@ -65,12 +82,16 @@ void write_plan(const std::filesystem::path& path, const RefinementPlan& plan) {
   header["dimensions"] = plan.dimensions;
   std::string text = header.dump() + "\n";
   const at::Tensor weight_NK = plan.weight_NK.to(at::kFloat).contiguous();
+  const at::Tensor label_NK = plan.label_NK.defined() ? plan.label_NK.to(at::kFloat).contiguous() : at::Tensor();
   for (size_t n = 0; n < plan.ids.size(); ++n) {
-    Json weight;
+    Json row{{"id", plan.ids[n]}, {"keep", plan.keep_N[n] != 0}, {"weight", Json::object()}};
     for (size_t k = 0; k < plan.dimensions.size(); ++k) {
-      weight[plan.dimensions[k]] = weight_NK.const_data_ptr<float>()[n * plan.dimensions.size() + k];
+      const size_t cell = n * plan.dimensions.size() + k;
+      row["weight"][plan.dimensions[k]] = weight_NK.const_data_ptr<float>()[cell];
+      if (!label_NK.defined() || std::isnan(label_NK.const_data_ptr<float>()[cell])) continue;
+      row["label"][plan.dimensions[k]] = label_NK.const_data_ptr<float>()[cell];
     }
-    text += Json{{"id", plan.ids[n]}, {"keep", plan.keep_N[n] != 0}, {"weight", weight}}.dump() + "\n";
+    text += row.dump() + "\n";
   }
   core::write_file_atomic(path, text);
 }
@@ -78,7 +99,7 @@ void write_plan(const std::filesystem::path& path, const RefinementPlan& plan) {
 RefinementPlan read_plan(const std::filesystem::path& path) {
   std::istringstream lines(core::read_file(path));
   RefinementPlan plan;
-  std::vector<float> weights;
+  std::vector<float> weights, labels;
   std::set<std::string> seen;
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
@@ -96,26 +117,15 @@ RefinementPlan read_plan(const std::filesystem::path& path) {
     if (!seen.insert(plan.ids.back()).second) fail(path, number, "duplicate id '" + plan.ids.back() + "'");
     plan.keep_N.push_back(row["keep"].get<bool>() ? 1 : 0);
     for (const float weight : read_weights(path, number, row, plan.dimensions)) weights.push_back(weight);
+    for (const float label : read_labels(path, number, row, plan.dimensions)) labels.push_back(label);
   }
   if (plan.ids.empty()) fail(path, number, "holds no samples");
-  plan.weight_NK =
-      at::tensor(at::ArrayRef<float>(weights)).view({static_cast<int64_t>(plan.ids.size()), static_cast<int64_t>(plan.dimensions.size())});
+  const auto table = [&](const std::vector<float>& cells) {
+    return at::tensor(at::ArrayRef<float>(cells)).view({static_cast<int64_t>(plan.ids.size()), static_cast<int64_t>(plan.dimensions.size())});
+  };
+  plan.weight_NK = table(weights);
+  if (std::any_of(labels.begin(), labels.end(), [](float label) { return !std::isnan(label); })) plan.label_NK = table(labels);
   return plan;
-}
-
-nlohmann::json to_json(const PlanSummary& summary, const std::vector<std::string>& dimensions) {
-  nlohmann::json document{{"strategy", summary.strategy},
-                          {"kept", summary.kept},
-                          {"removed", summary.removed},
-                          {"cumulative_union", summary.cumulative_union},
-                          {"label_histogram_removed", summary.label_histogram_removed},
-                          {"per_dimension", nlohmann::json::object()}};
-  for (size_t k = 0; k < dimensions.size(); ++k) {
-    const bool any = std::isfinite(summary.threshold_K[k]);
-    document["per_dimension"][dimensions[k]] = {{"threshold", any ? nlohmann::json(summary.threshold_K[k]) : nlohmann::json()},
-                                                {"count", summary.count_K[k]}};
-  }
-  return document;
 }
 
 }  // namespace mvrm::refine

@@ -2,8 +2,8 @@
 // The whole family of strategies on one screen, and what refine() adds to each: checks, header, summary.
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
+#include <mvrm/refine/automatic_alpha.h>
 #include <mvrm/refine/strategy.h>
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -13,26 +13,27 @@ namespace mvrm::refine {
 
 namespace {
 
-Decision decide_none(const influence::Profile& profile, const RefineConfig&) { return keep_cells(profile); }
-
 at::Tensor risky_cells(const influence::Profile& profile, const RefineConfig& config) {
-  return top_cells(profile.self_influence_NK, alpha_of_dimensions(config, profile.dimensions.size()), profile.ids);
+  return top_cells(profile.self_influence_NK, config.alpha_percent_K, profile.ids);
 }
+at::Tensor risk_table(const influence::Profile& profile) { return profile.self_influence_NK.to(at::kDouble); }
+
+Decision decide_none(const influence::Profile& profile, const RefineConfig&) { return keep_cells(profile, risk_table(profile)); }
 Decision decide_pruning(const influence::Profile& profile, const RefineConfig& config) {
-  return prune_cells(profile, profile.self_influence_NK.to(at::kDouble), risky_cells(profile, config));
+  return prune_cells(profile, risk_table(profile), risky_cells(profile, config));
 }
 Decision decide_masking(const influence::Profile& profile, const RefineConfig& config) {
-  return mask_cells(profile, profile.self_influence_NK.to(at::kDouble), risky_cells(profile, config));
+  return mask_cells(profile, risk_table(profile), risky_cells(profile, config));
 }
 Decision decide_reweighting(const influence::Profile& profile, const RefineConfig& config) {
-  Decision decision = keep_cells(profile);
+  Decision decision = keep_cells(profile, risk_table(profile));
   decision.plan.weight_NK = disentangled_reweighting(profile.self_influence_NK, config.tau).to(at::kFloat);
   return decision;
 }
 // Statistics of the weights come from the samples that pruning keeps (spec/influence.md 3, row 18).
 Decision decide_both(const influence::Profile& profile, const RefineConfig& config) {
   Decision decision = decide_pruning(profile, config);
-  at::Tensor kept_NK = profile.self_influence_NK.to(at::kDouble).clone();
+  at::Tensor kept_NK = risk_table(profile).clone();
   for (size_t n = 0; n < decision.plan.keep_N.size(); ++n) {
     if (decision.plan.keep_N[n] == 0) kept_NK[static_cast<int64_t>(n)].fill_(std::numeric_limits<double>::quiet_NaN());
   }
@@ -44,17 +45,22 @@ struct Strategy {
   const char* name;
   const char* help;
   Decision (*decide)(const influence::Profile&, const RefineConfig&);
+  bool uses_alpha;
 };
 constexpr Strategy kStrategies[] = {
-    {"none", "keep everything", decide_none},
-    {"ddp", "disentangled pruning: drop every sample that is among the riskiest alpha percent of a dimension", decide_pruning},
-    {"ddr", "disentangled reweighting: weight each label down by its risk, temperature tau", decide_reweighting},
-    {"mask", "drop only the riskiest labels, keep the sample's other labels", decide_masking},
-    {"ddp+ddr", "prune, then reweight what is left", decide_both},
-    {"random", "drop as many samples as ddp would, at random", decide_random},
-    {"high_loss", "as ddp, ranked by the squared residual", decide_high_loss},
-    {"tracin", "drop as many samples as ddp would, ranked by scalar self-influence", decide_tracin},
-    {"tracin_zsum", "as tracin, dimensions standardised before they are summed", decide_tracin_zsum},
+    {"none", "keep everything", decide_none, false},
+    {"ddp", "disentangled pruning: drop every sample that is among the riskiest alpha percent of a dimension", decide_pruning, true},
+    {"ddr", "disentangled reweighting: weight each label down by its risk, temperature tau", decide_reweighting, false},
+    {"mask", "drop only the riskiest labels, keep the sample's other labels", decide_masking, true},
+    {"ddp+ddr", "prune, then reweight what is left", decide_both, true},
+    {"random", "drop as many samples as ddp would, at random", decide_random, true},
+    {"high_loss", "as ddp, ranked by the squared residual", decide_high_loss, true},
+    {"uncertainty", "as ddp, ranked by the predictive variance of a Bayesian head", decide_uncertainty, true},
+    {"tracin", "drop as many samples as ddp would, ranked by scalar self-influence", decide_tracin, true},
+    {"tracin_zsum", "as tracin, dimensions standardised before they are summed", decide_tracin_zsum, true},
+    {"row_sum_ddp", "as ddp, ranked by the row sums of the influence matrix", decide_row_sum_pruning, true},
+    {"row_sum_ddr", "as ddr, weighted by the row sums of the influence matrix", decide_row_sum_reweighting, false},
+    {"correction", "keep everything, with the labels of a corrections file", decide_correction, false},
 };
 
 const Strategy& find_strategy(const std::string& name) {
@@ -66,24 +72,16 @@ const Strategy& find_strategy(const std::string& name) {
   throw core::ConfigError("unknown strategy '" + name + "'; known: " + names);
 }
 
-PlanSummary summarise(const influence::Profile& profile, const Decision& decision, const std::string& strategy) {
-  PlanSummary summary{.strategy = strategy};
-  for (const uint8_t keep : decision.plan.keep_N) (keep != 0 ? summary.kept : summary.removed) += 1;
-  const at::Tensor selected_NK = decision.selected_NK.to(at::kBool);
-  at::Tensor union_N = at::zeros({selected_NK.size(0)}, at::kBool);
-  for (int64_t k = 0; k < selected_NK.size(1); ++k) {
-    const at::Tensor selected_N = selected_NK.select(1, k);
-    union_N = union_N.logical_or(selected_N);
-    summary.count_K.push_back(selected_N.sum().item<int64_t>());
-    summary.threshold_K.push_back(summary.count_K.back() > 0 ? decision.score_NK.select(1, k).masked_select(selected_N).min().item<double>()
-                                                             : std::numeric_limits<double>::quiet_NaN());
-    summary.cumulative_union.push_back(union_N.sum().item<int64_t>());
+// One alpha per dimension: a single value is repeated; the automatic ones are read off the residuals.
+std::vector<double> resolved_alpha(const influence::Profile& profile, const RefineConfig& config) {
+  if (config.automatic_alpha) return automatic_alpha(held_out_residual(profile), config.false_discovery_rate).percent_K;
+  const size_t dimensions = profile.dimensions.size();
+  if (config.alpha_percent_K.size() == 1) return std::vector<double>(dimensions, config.alpha_percent_K.front());
+  if (config.alpha_percent_K.size() != dimensions) {
+    throw core::ConfigError("alpha: " + std::to_string(config.alpha_percent_K.size()) + " values for " + std::to_string(dimensions) +
+                            " dimensions; give one, or one each");
   }
-  const at::Tensor gone_NK = (decision.plan.weight_NK == 0).logical_and(profile.label_NK.isfinite());
-  const at::Tensor label = profile.label_NK.masked_select(gone_NK).to(at::kDouble).contiguous();
-  for (int64_t i = 0; i < label.numel(); ++i)
-    ++summary.label_histogram_removed[std::to_string(std::lround(label.const_data_ptr<double>()[i]))];
-  return summary;
+  return config.alpha_percent_K;
 }
 
 void check_profile(const influence::Profile& profile) {
@@ -117,6 +115,9 @@ void check(const RefineConfig& config) {
       throw core::ConfigError("alpha: must be above 0 and at most 100 percent, got " + std::to_string(alpha));
   }
   if (!(config.tau > 0) || !std::isfinite(config.tau)) throw core::ConfigError("tau: must be above 0, got " + std::to_string(config.tau));
+  if (!(config.false_discovery_rate > 0 && config.false_discovery_rate < 1)) {
+    throw core::ConfigError("fdr: must be between 0 and 1, got " + std::to_string(config.false_discovery_rate));
+  }
   if (config.budget != "alpha" && config.budget != "match_union") {
     throw core::ConfigError("budget: must be alpha or match_union, got '" + config.budget + "'");
   }
@@ -125,19 +126,26 @@ void check(const RefineConfig& config) {
 std::pair<RefinementPlan, PlanSummary> refine(const influence::Profile& profile, const RefineConfig& config) {
   check(config);
   check_profile(profile);
-  auto decision = find_strategy(config.strategy).decide(profile, config);
-  PlanSummary summary = summarise(profile, decision, config.strategy);
+  const Strategy& strategy = find_strategy(config.strategy);
+  RefineConfig resolved = config;
+  if (strategy.uses_alpha) resolved.alpha_percent_K = resolved_alpha(profile, config);
+  auto decision = strategy.decide(profile, resolved);
   RefinementPlan plan = std::move(decision.plan);
+  PlanSummary summary = summarise(plan, profile.label_NK, decision.selected_NK, decision.risk_NK);
+  summary.strategy = config.strategy;
+  if (strategy.uses_alpha) summary.alpha_percent_K = resolved.alpha_percent_K;
   if (!(plan.weight_NK > 0).logical_and(profile.label_NK.isfinite()).any().item<bool>()) {
     throw core::ConfigError("strategy " + config.strategy + ": removes every label of the data; lower alpha");
   }
   plan.header = {{"strategy", config.strategy},
-                 {"alpha_percent", config.alpha_percent_K},
+                 {"alpha_percent", resolved.alpha_percent_K},
                  {"tau", config.tau},
                  {"budget", config.budget},
                  {"seed", config.seed},
                  {"model_hash", profile.model_hash},
                  {"data_hash", profile.data_hash}};
+  if (strategy.uses_alpha && config.automatic_alpha) plan.header["false_discovery_rate"] = config.false_discovery_rate;
+  if (!config.corrections.empty()) plan.header["corrections"] = config.corrections.size();
   return {std::move(plan), std::move(summary)};
 }
 

@@ -1,51 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
-// The story of `mvrm refine`: profile in, plan or ranked suspects out.
+// The story of `mvrm refine`: profile in; plan, ranked suspects, or a comparison with known errors out.
 #include <ATen/ATen.h>
-#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <mvrm/core/error.h>
+#include <mvrm/refine/detection.h>
+#include <mvrm/refine/risk.h>
 #include <mvrm/report/table.h>
 #include <mvrm/run/refine_run.h>
-#include <tuple>
 
 namespace mvrm::run {
 
-refine::PlanSummary refine_run(const RefineRunOptions& options) {
-  const influence::Profile profile = influence::read_profile(options.profile_dir);
-  auto [plan, summary] = refine::refine(profile, {.strategy = options.refine.strategy,
-                                                  .alpha_percent_K = alpha_percent(options.refine.alpha, profile.dimensions),
-                                                  .tau = options.refine.tau, .budget = options.refine.budget, .seed = options.seed});
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// "1: 12, 2: 3"
+std::string histogram_text(const refine::LabelHistogram& histogram) {
+  std::string text;
+  for (const auto& [label, count] : histogram) text += (text.empty() ? "" : ", ") + label + ": " + std::to_string(count);
+  return text.empty() ? "-" : text;
+}
+
+std::string weights_text(const refine::PlanSummary& summary) {
+  std::string text = "weights of kept samples: ";
+  for (size_t q = 0; q < std::size(refine::kWeightQuantiles); ++q) {
+    text += (q > 0 ? ", " : "") + report::fixed(100 * refine::kWeightQuantiles[q], 0) + " % " + report::fixed(summary.weight_quantiles[q], 3);
+  }
+  return text + "; effective share of the labels " + report::fixed(summary.effective_share, 3) + "\n";
+}
+
+double number_of(const nlohmann::ordered_json& value) { return value.is_number() ? value.get<double>() : kNan; }
+
+}  // namespace
+
+refine::RefineConfig refine_config(const RefineSection& section, const std::vector<std::string>& dimensions, uint64_t seed) {
+  refine::RefineConfig config{.strategy = section.strategy, .automatic_alpha = section.alpha.word == "auto", .false_discovery_rate = section.fdr,
+                              .tau = section.tau, .budget = section.budget, .seed = seed};
+  if (!config.automatic_alpha) config.alpha_percent_K = alpha_percent(section.alpha, dimensions);
+  if (section.strategy == "correction") {
+    if (section.corrections.empty()) throw core::ConfigError("refine.corrections: the strategy correction needs a corrections file");
+    config.corrections = refine::read_corrections(section.corrections);
+  }
+  return config;
+}
+
+refine::PlanSummary refine_run(const RefineRunOptions& options, const influence::Profile& profile) {
+  auto [plan, summary] = refine::refine(profile, refine_config(options.refine, profile.dimensions, options.seed));
   refine::write_plan(options.plan_file, plan);
   return summary;
 }
 
 std::string summary_table(const refine::PlanSummary& summary, const std::vector<std::string>& dimensions) {
-  report::Table table{.header = {"dimension", "selected labels", "lowest selected S", "cumulative union"}, .rows = {}};
+  report::Table table{.header = {"dimension", "alpha %", "selected labels", "lowest selected risk", "cumulative union", "mean weight", "labels selected"},
+                      .rows = {}};
   for (size_t k = 0; k < dimensions.size(); ++k) {
-    table.rows.push_back({dimensions[k], std::to_string(summary.count_K[k]), report::fixed(summary.threshold_K[k], 4),
-                          std::to_string(summary.cumulative_union[k])});
+    const double alpha = summary.alpha_percent_K.empty() ? kNan : summary.alpha_percent_K[k];
+    table.rows.push_back({dimensions[k], report::fixed(alpha, 3), std::to_string(summary.count_K[k]), report::fixed(summary.threshold_K[k], 4),
+                          std::to_string(summary.cumulative_union[k]), report::fixed(summary.mean_weight_K[k], 4),
+                          histogram_text(summary.label_histogram_K[k])});
   }
-  return "strategy " + summary.strategy + ": " + std::to_string(summary.kept) + " samples kept, " + std::to_string(summary.removed) +
-         " removed\n" + report::to_text(table);
+  std::string text = "strategy " + summary.strategy + ": " + std::to_string(summary.kept) + " samples kept, " + std::to_string(summary.removed) +
+                     " removed; " + std::to_string(summary.removed_labels) + " labels without weight, " + std::to_string(summary.changed_labels) +
+                     " changed\n" + report::to_text(table);
+  if (summary.removed_labels > 0) text += "labels without weight: " + histogram_text(summary.label_histogram_removed) + "\n";
+  return text + weights_text(summary);
 }
 
-std::string suspects_table(const influence::Profile& profile, int64_t count) {
-  const auto risk = profile.self_influence_NK.to(at::kDouble).contiguous();
-  const auto label = profile.label_NK.to(at::kDouble).contiguous();
-  const auto prediction = profile.prediction_NK.to(at::kDouble).contiguous();
-  const int64_t dimensions = risk.size(1);
-  const double* risk_at = risk.const_data_ptr<double>();
-  std::vector<int64_t> cells;
-  for (int64_t cell = 0; cell < risk.numel(); ++cell) {
-    if (std::isfinite(risk_at[cell])) cells.push_back(cell);
+std::string suspects_table(const std::vector<refine::Suspect>& suspects, const influence::Profile& profile) {
+  const bool calibrated = !suspects.empty() && !std::isnan(suspects.front().probability);
+  report::Table table{.header = {"id", "dimension", "label", "prediction", "residual", "risk", "z", "percentile"}, .rows = {}};
+  if (calibrated) table.header.insert(table.header.end(), {"P(wrong)", "suggested"});
+  table.header.push_back("prompt");
+  for (const auto& suspect : suspects) {
+    const auto n = static_cast<size_t>(suspect.row), k = static_cast<size_t>(suspect.dimension);
+    const auto cell = [&](const at::Tensor& table_NK) { return table_NK[suspect.row][suspect.dimension].item<double>(); };
+    std::vector<std::string> row{profile.ids[n], profile.dimensions[k], report::fixed(cell(profile.label_NK), 1),
+                                 report::fixed(cell(profile.prediction_NK), 3), report::fixed(cell(profile.residual_NK), 3),
+                                 report::fixed(suspect.risk, 3), report::fixed(suspect.z, 2), report::fixed(suspect.percentile, 2)};
+    if (calibrated) row.insert(row.end(), {report::fixed(suspect.probability, 3), report::fixed(suspect.suggestion, 0)});
+    row.push_back(n < profile.prompts.size() ? profile.prompts[n] : "");
+    table.rows.push_back(std::move(row));
   }
-  std::sort(cells.begin(), cells.end(), [&](int64_t a, int64_t b) { return std::tuple(-risk_at[a], a) < std::tuple(-risk_at[b], b); });
-  if (count < static_cast<int64_t>(cells.size())) cells.resize(static_cast<size_t>(count));
-  report::Table table{.header = {"id", "dimension", "label", "prediction", "self-influence", "prompt"}, .rows = {}};
-  for (const int64_t cell : cells) {
-    const auto n = static_cast<size_t>(cell / dimensions), k = static_cast<size_t>(cell % dimensions);
-    table.rows.push_back({profile.ids[n], profile.dimensions[k], report::fixed(label.const_data_ptr<double>()[cell], 1),
-                          report::fixed(prediction.const_data_ptr<double>()[cell], 3), report::fixed(risk_at[cell], 3),
-                          n < profile.prompts.size() ? profile.prompts[n] : ""});
+  return report::to_text(table);
+}
+
+nlohmann::ordered_json detection_run(const influence::Profile& profile, const std::filesystem::path& truth_file,
+                                     const std::vector<int64_t>& counts) {
+  const at::Tensor corrupted_NK = refine::read_truth(truth_file, profile);
+  nlohmann::ordered_json document{{"truth", truth_file.string()}, {"methods", nlohmann::ordered_json::object()}};
+  for (const auto& name : refine::available_risks(profile)) {
+    document["methods"][name] = refine::to_json(refine::detect(refine::risk_named(name, profile), corrupted_NK, counts), profile.dimensions);
+  }
+  return document;
+}
+
+std::string detection_table(const nlohmann::ordered_json& detection, const std::vector<std::string>& dimensions) {
+  report::Table table{.header = {"AUROC"}, .rows = {}};
+  table.header.insert(table.header.end(), dimensions.begin(), dimensions.end());
+  table.header.insert(table.header.end(), {"mean", "mean average precision", "mean precision at the number of wrong labels"});
+  for (const auto& [name, method] : detection.at("methods").items()) {
+    std::vector<std::string> row{name};
+    for (const auto& dimension : dimensions) row.push_back(report::fixed(number_of(method.at("dimensions").at(dimension).at("auroc")), 4));
+    for (const char* key : {"auroc", "average_precision", "precision_at_positives"}) row.push_back(report::fixed(number_of(method.at("mean").at(key)), 4));
+    table.rows.push_back(std::move(row));
   }
   return report::to_text(table);
 }

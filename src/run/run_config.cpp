@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <mvrm/config/yaml_reader.h>
 #include <mvrm/core/error.h>
+#include <mvrm/refine/automatic_alpha.h>
 #include <mvrm/run/run_config.h>
 
 namespace mvrm::run {
@@ -13,8 +14,9 @@ RunConfig load_run_config(const std::vector<std::filesystem::path>& files, const
 }
 
 std::vector<double> alpha_percent(const config::ScalarOrMap& alpha, const std::vector<std::string>& dimensions) {
+  if (alpha.word == "paper_best") return refine::paper_best_alpha(dimensions);
   if (!alpha.word.empty()) {
-    throw core::ConfigError("refine.alpha: '" + alpha.word + "' is not a number; give a percentage or a map of dimension names");
+    throw core::ConfigError("refine.alpha: '" + alpha.word + "' is none of: a percentage, a map of dimension names, auto, paper_best");
   }
   std::vector<double> percent(dimensions.size(), alpha.scalar.value_or(0.5));
   for (const auto& [name, value] : alpha.map) {

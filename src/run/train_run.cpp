@@ -12,6 +12,7 @@
 #include <mvrm/model/reward_model.h>
 #include <mvrm/refine/strategy.h>
 #include <mvrm/run/profile_run.h>
+#include <mvrm/run/refine_run.h>
 #include <mvrm/run/train_run.h>
 #include <mvrm/train/loop.h>
 #include <set>
@@ -43,6 +44,10 @@ std::string input_key(const RunConfig& config, const refine::RefinementPlan& pla
   const at::Tensor weight_NK = plan.weight_NK.contiguous();
   text.append(static_cast<const char*>(weight_NK.data_ptr()), weight_NK.nbytes());
   text.append(reinterpret_cast<const char*>(plan.keep_N.data()), plan.keep_N.size());
+  if (plan.label_NK.defined()) {
+    const at::Tensor label_NK = plan.label_NK.contiguous();
+    text.append(static_cast<const char*>(label_NK.data_ptr()), label_NK.nbytes());
+  }
   return core::sha256_hex(text);
 }
 
@@ -53,11 +58,6 @@ std::map<std::string, std::string> lines_of(const RunConfig& config) {
   int number = 0;
   for (std::string line; std::getline(text, line);) lines["line " + std::to_string(++number) + " of the configuration"] = line;
   return lines;
-}
-
-refine::RefineConfig refine_config(const RefineSection& section, const std::vector<std::string>& dimensions, uint64_t seed) {
-  return {.strategy = section.strategy, .alpha_percent_K = alpha_percent(section.alpha, dimensions), .tau = section.tau,
-          .budget = section.budget, .seed = seed};
 }
 
 // The baseline run whose final model is profiled: the same configuration without refinement, below the run directory.
@@ -71,6 +71,22 @@ fs::path baseline_model(const RunConfig& config, const std::string& resume, dist
   return baseline.run.dir / "model";
 }
 
+// Corrected labels need no profile: the labels of the data file are enough.
+refine::RefinementPlan plan_of_corrections(const RunConfig& config, const data::Manifest& manifest, dist::Communicator& comm) {
+  std::vector<std::string> ids;
+  std::vector<float> labels;
+  for (const auto& sample : manifest.samples) {
+    ids.push_back(sample.id);
+    labels.insert(labels.end(), sample.label_K.begin(), sample.label_K.end());
+  }
+  const auto rows = static_cast<int64_t>(ids.size()), dimensions = static_cast<int64_t>(manifest.dimensions.size());
+  MVRM_CHECK(static_cast<int64_t>(labels.size()) == rows * dimensions, manifest.path, " has samples without labels");
+  refine::RefinementPlan plan = refine::correction_plan(ids, manifest.dimensions, at::tensor(at::ArrayRef<float>(labels)).view({rows, dimensions}),
+                                                        refine::read_corrections(config.refine.corrections));
+  if (comm.is_main()) refine::write_plan(config.run.dir / "plan.jsonl", plan);
+  return plan;
+}
+
 std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const data::Manifest& manifest, const std::string& resume,
                                                 dist::Communicator& comm, const core::Context& context) {
   if (!config.refine.plan.empty()) return refine::read_plan(config.refine.plan);
@@ -81,6 +97,7 @@ std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const d
   }
   // A typing error is found before hours of baseline training, not after.
   refine::check(refine_config(config.refine, manifest.dimensions, config.run.seed));
+  if (config.refine.strategy == "correction") return plan_of_corrections(config, manifest, comm);
   influence::Profile profile;
   if (config.refine.profile == "auto") {
     bool stopped = false;

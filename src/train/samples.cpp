@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
+#include <mvrm/core/files.h>
 #include <unordered_map>
 
 namespace mvrm::train {
@@ -16,6 +17,12 @@ void check_weights(const refine::RefinementPlan& plan, const std::string& source
   if (!bad_N.any().item<bool>()) return;
   const auto& id = plan.ids[static_cast<size_t>(bad_N.to(at::kByte).argmax().item<int64_t>())];
   throw core::DataError(source + ": the plan's weight of sample '" + id + "' is negative or not finite; make the plan again", id);
+}
+
+// Labels that the plan corrects take the place of the data's.
+void correct_labels(LoadedBatch& loaded, const at::Tensor& label_NK) {
+  const at::Tensor new_BK = label_NK.index_select(0, at::tensor(at::ArrayRef<int64_t>(loaded.rows), at::kLong));
+  loaded.batch.label_BK = at::where(new_BK.isnan(), loaded.batch.label_BK, new_BK.to(loaded.batch.label_BK.scalar_type()));
 }
 
 }  // namespace
@@ -36,7 +43,9 @@ KeptRows kept_rows(const refine::RefinementPlan& plan, const std::vector<std::st
     kept.index.push_back(static_cast<int64_t>(n));
     rows.push_back(found->second);
   }
-  kept.weight_NK = plan.weight_NK.to(at::kDouble).index_select(0, at::tensor(at::ArrayRef<int64_t>(rows), at::kLong));
+  const at::Tensor row_N = at::tensor(at::ArrayRef<int64_t>(rows), at::kLong);
+  kept.weight_NK = plan.weight_NK.to(at::kDouble).index_select(0, row_N);
+  if (plan.label_NK.defined()) kept.label_NK = plan.label_NK.to(at::kFloat).index_select(0, row_N);
   return kept;
 }
 
@@ -49,8 +58,12 @@ Samples dataset_samples(data::Dataset& dataset, const refine::RefinementPlan& pl
   KeptRows kept = kept_rows(plan, ids, manifest.dimensions, manifest.path.string());
   Samples samples{.ids = {}, .weight_NK = kept.weight_NK, .hash = manifest.hash, .load = {}, .prefetch = {}};
   for (const int64_t n : kept.index) samples.ids.push_back(ids[static_cast<size_t>(n)]);
+  if (kept.label_NK.defined()) {   // other labels are other data: a run with them does not continue one without
+    const at::Tensor label_NK = kept.label_NK.contiguous();
+    samples.hash = core::sha256_hex(samples.hash + std::string(static_cast<const char*>(label_NK.data_ptr()), label_NK.nbytes()));
+  }
   const int64_t pad_id = config.pad_token_id.value_or(0);
-  samples.load = [&dataset, index = kept.index, pad_id](const std::vector<int64_t>& wanted) {
+  samples.load = [&dataset, index = kept.index, label_NK = kept.label_NK, pad_id](const std::vector<int64_t>& wanted) {
     LoadedBatch loaded;
     std::vector<std::shared_ptr<const data::Example>> examples;
     for (const int64_t row : wanted) {
@@ -60,6 +73,7 @@ Samples dataset_samples(data::Dataset& dataset, const refine::RefinementPlan& pl
       loaded.rows.push_back(row);
     }
     if (!examples.empty()) loaded.batch = data::collate(examples, dataset.processor().image_config, pad_id);
+    if (!examples.empty() && label_NK.defined()) correct_labels(loaded, label_NK);
     return loaded;
   };
   samples.prefetch = [&dataset, index = std::move(kept.index)](const std::vector<int64_t>& wanted) {

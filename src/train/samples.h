@@ -30,6 +30,7 @@ struct Samples {
 struct KeptRows {
   std::vector<int64_t> index;
   core::Tensor weight_NK;
+  core::Tensor label_NK;                                                   // float32, NaN = the data's label; undefined = all of them
 };
 KeptRows kept_rows(const refine::RefinementPlan& plan, const std::vector<std::string>& ids, const std::vector<std::string>& dimensions,
                    const std::string& source);

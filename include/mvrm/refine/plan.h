@@ -4,7 +4,6 @@
 #pragma once
 #include <mvrm/influence/profile.h>
 #include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -16,6 +15,7 @@ struct RefinementPlan {
   std::vector<std::string> dimensions;
   std::vector<uint8_t> keep_N;  // 0: the sample is not trained on at all
   core::Tensor weight_NK;       // float32, >= 0
+  core::Tensor label_NK;        // float32, NaN = the label of the data stays; undefined when no label is changed
   nlohmann::json header;        // strategy, parameters, profile hash
 };
 RefinementPlan keep_all(const std::vector<std::string>& ids, const std::vector<std::string>& dimensions);
@@ -23,15 +23,5 @@ RefinementPlan keep_all(const std::vector<std::string>& ids, const std::vector<s
 // plan.jsonl of cli.md: a header object, then a row a sample. Throws DataError / Error (io).
 void write_plan(const std::filesystem::path& path, const RefinementPlan& plan);
 RefinementPlan read_plan(const std::filesystem::path& path);
-
-struct PlanSummary {
-  std::string strategy;
-  int64_t kept = 0, removed = 0;
-  std::vector<double> threshold_K;                         // smallest selected score; NaN when nothing was
-  std::vector<int64_t> count_K;                            // selected cells per dimension
-  std::vector<int64_t> cumulative_union;                   // samples selected by the first 1..K dimensions
-  std::map<std::string, int64_t> label_histogram_removed;  // "1".."4" -> removed or masked labels
-};
-nlohmann::json to_json(const PlanSummary& summary, const std::vector<std::string>& dimensions);
 
 }  // namespace mvrm::refine

@@ -1,25 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// mvrm refine: the plan that follows from a profile, and the labels that look wrong in it.
+// mvrm refine: the plan that follows from a profile, the labels that look wrong in it, and how well risks find labels known to be wrong.
 #pragma once
 #include <cstdint>
 #include <filesystem>
 #include <mvrm/influence/profile.h>
 #include <mvrm/refine/strategy.h>
+#include <mvrm/refine/suspects.h>
 #include <mvrm/run/run_config.h>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 namespace mvrm::run {
+
+// What the section says, for these dimensions; reads the corrections file where one is named. Throws ConfigError, DataError.
+refine::RefineConfig refine_config(const RefineSection& section, const std::vector<std::string>& dimensions, uint64_t seed);
 
 struct RefineRunOptions {
   std::filesystem::path profile_dir, plan_file;
   RefineSection refine;
   uint64_t seed = 42;
 };
-refine::PlanSummary refine_run(const RefineRunOptions& options);
-// Strategy, kept and removed samples, and per dimension the threshold, the count and the cumulative union.
+// Writes the plan.
+refine::PlanSummary refine_run(const RefineRunOptions& options, const influence::Profile& profile);
+// Strategy, kept and removed samples, and per dimension alpha, threshold, count, cumulative union, mean weight, labels that were selected.
 std::string summary_table(const refine::PlanSummary& summary, const std::vector<std::string>& dimensions);
-// Ranked suspects: the `count` riskiest labelled cells, one row each, as a table.
-std::string suspects_table(const influence::Profile& profile, int64_t count);
+
+// Ranked suspects (refine/suspects.h) as a table.
+std::string suspects_table(const std::vector<refine::Suspect>& suspects, const influence::Profile& profile);
+
+// How well every risk of the profile finds the labels that a truth file calls wrong: {"truth", "methods": {risk: detection}}.
+nlohmann::ordered_json detection_run(const influence::Profile& profile, const std::filesystem::path& truth_file,
+                                     const std::vector<int64_t>& counts);
+// AUROC by risk and dimension with the mean; then average precision and precision among as many labels as are wrong, by risk.
+std::string detection_table(const nlohmann::ordered_json& detection, const std::vector<std::string>& dimensions);
 
 }  // namespace mvrm::run

@@ -22,9 +22,9 @@ struct DataSection {
 struct RefineSection {
   std::string strategy = "none";
   config::ScalarOrMap alpha{.scalar = 0.5};
-  double tau = 1.0;
+  double tau = 1.0, fdr = 0.1;
   std::string budget = "alpha", profile = "auto";
-  std::filesystem::path plan;
+  std::filesystem::path corrections, plan;
 };
 struct EvalSection { std::filesystem::path data; int64_t every = 0; };
 struct LogSection { int64_t every = 1; };
@@ -62,10 +62,12 @@ template <class Visitor> void describe(Visitor& v, DataSection& c) {
 }
 template <class Visitor> void describe(Visitor& v, RefineSection& c) {
   v("strategy", c.strategy, "refinement strategy, see mvrm refine --help");
-  v("alpha", c.alpha, "percent of labels per dimension, one number or one per dimension name");
+  v("alpha", c.alpha, "percent of labels per dimension: a number, one per dimension name, auto or paper_best");
   v("tau", c.tau, "temperature of reweighting", config::positive);
-  v("budget", c.budget, "how many samples the scalar strategies remove", config::one_of({"alpha", "match_union"}));
+  v("fdr", c.fdr, "false discovery rate of alpha: auto", config::positive);
+  v("budget", c.budget, "how many samples go: alpha, or match_union (as many as ddp removes)", config::one_of({"alpha", "match_union"}));
   v("profile", c.profile, "auto (baseline run and profile are made below run.dir) or a profile directory");
+  v("corrections", c.corrections, "a corrections file, for the strategy correction");
   v("plan", c.plan, "a plan file; replaces strategy and profile");
 }
 template <class Visitor> void describe(Visitor& v, EvalSection& c) {
@@ -93,7 +95,8 @@ template <class Visitor> void describe(Visitor& v, RunConfig& c) {
 // The only reader of configuration files: merges `files` left to right, then `overrides` ("key.path=value").
 // Relative paths inside a file are relative to the working directory. Throws ConfigError "file:line:col: key.path: …".
 RunConfig load_run_config(const std::vector<std::filesystem::path>& files, const std::vector<std::string>& overrides);
-// alpha in percent in the order of `dimensions`. Throws ConfigError for an unknown dimension name.
+// alpha in percent in the order of `dimensions`; the word paper_best gives the paper's. Throws ConfigError for an unknown dimension name or
+// word; "auto" is none here, because it needs a profile (refine_run.h).
 std::vector<double> alpha_percent(const config::ScalarOrMap& alpha, const std::vector<std::string>& dimensions);
 
 }  // namespace mvrm::run
