@@ -3,11 +3,11 @@
 #include <mvrm/experiment/arm.h>
 
 #include <ATen/ATen.h>
-#include <limits>
+#include <map>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/dist/communicator.h>
-#include <mvrm/refine/strategy.h>
+#include <mvrm/refine/detection.h>
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/train_run.h>
 #include <nlohmann/json.hpp>
@@ -20,28 +20,24 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-std::map<std::string, Json> read_truth(const fs::path& path) {
-  std::map<std::string, Json> truth;
-  std::istringstream lines(core::read_file(path));
-  int64_t number = 0;
+// The labels before corruption, by id.
+std::map<std::string, Json> true_labels(const fs::path& truth_file) {
+  std::map<std::string, Json> labels;
+  std::istringstream lines(core::read_file(truth_file));
   for (std::string line; std::getline(lines, line);) {
-    ++number;
-    Json row = Json::parse(line, nullptr, false);
-    if (!row.is_object() || !row.contains("id") || !row["id"].is_string() || !row.contains("corrupted") || !row.contains("labels")) {
-      throw core::DataError(path.string() + ":" + std::to_string(number) + ": a row needs 'id', 'labels' and 'corrupted'");
-    }
-    truth.emplace(row["id"].get<std::string>(), std::move(row));
+    const Json row = Json::parse(line);
+    labels.emplace(row.at("id").get<std::string>(), row.at("labels"));
   }
-  return truth;
+  return labels;
 }
 
 void write_clean_labels(const DataFiles& data) {
-  const auto truth = read_truth(data.truth);
+  const auto labels = true_labels(data.truth);
   std::istringstream lines(core::read_file(data.train));
   std::string clean;
   for (std::string line; std::getline(lines, line);) {
     Json row = Json::parse(line);
-    row["labels"] = truth.at(row.at("id").get<std::string>()).at("labels");
+    row["labels"] = labels.at(row.at("id").get<std::string>());
     clean += row.dump() + "\n";
   }
   core::write_file_atomic(data.clean, clean);
@@ -67,7 +63,7 @@ eval::EvalResult SeedRuns::train(const Arm& arm) {
   config.data.train = arm.clean_labels ? data_.clean : data_.train;
   config.eval.data = data_.test;
   config.refine = arm.refine;
-  config.balance.strategy = arm.balance;
+  config.training.balance.strategy = arm.balance;
   if (arm.refine.strategy != "none" && arm.refine.profile == "auto") {
     profile();
     config.refine.profile = (directory_ / "profile").string();
@@ -89,33 +85,14 @@ const influence::Profile& SeedRuns::profile() {
   return *profile_;
 }
 
-core::Tensor corrupted_cells(const influence::Profile& profile, const fs::path& truth_file) {
-  const auto truth = read_truth(truth_file);
-  const size_t dimensions = profile.dimensions.size();
-  core::Tensor corrupted_NK = at::zeros({static_cast<int64_t>(profile.ids.size()), static_cast<int64_t>(dimensions)}, at::kByte);
-  for (size_t n = 0; n < profile.ids.size(); ++n) {
-    const auto row = truth.find(profile.ids[n]);
-    if (row == truth.end()) throw core::DataError(truth_file.string() + ": sample '" + profile.ids[n] + "' is missing", profile.ids[n]);
-    for (size_t k = 0; k < dimensions; ++k) {
-      corrupted_NK.mutable_data_ptr<uint8_t>()[n * dimensions + k] = row->second["corrupted"].value(profile.dimensions[k], false) ? 1 : 0;
-    }
-  }
-  return corrupted_NK;
-}
-
 std::vector<double> auroc_by_dimension(const core::Tensor& risk_NK, const core::Tensor& corrupted_NK) {
-  core::check_shape(risk_NK, corrupted_NK.sizes().vec(), "risk");
-  const core::Tensor risk = risk_NK.to(at::kDouble).t().contiguous(), corrupted = corrupted_NK.t().contiguous();
-  const int64_t samples = risk.size(1);
   std::vector<double> areas;
   double sum = 0;
-  for (int64_t k = 0; k < risk.size(0); ++k) {
-    const double* values = risk.const_data_ptr<double>() + k * samples;
-    const uint8_t* flags = corrupted.const_data_ptr<uint8_t>() + k * samples;
-    areas.push_back(refine::auroc({values, values + samples}, {flags, flags + samples}));
-    sum += areas.back();
+  for (const auto& detection : refine::detect(risk_NK, corrupted_NK)) {
+    areas.push_back(detection.auroc);
+    sum += detection.auroc;
   }
-  areas.push_back(sum / static_cast<double>(risk.size(0)));
+  areas.push_back(sum / static_cast<double>(areas.size()));
   return areas;
 }
 

@@ -10,6 +10,7 @@
 #include <mvrm/experiment/arm.h>
 #include <mvrm/experiment/paired.h>
 #include <mvrm/influence/estimator.h>
+#include <mvrm/refine/detection.h>
 #include <mvrm/run/process.h>
 
 namespace mvrm::experiment {
@@ -51,7 +52,7 @@ Json spearman_of(const eval::EvalResult& result) {
 }
 
 Json auroc_of(const influence::Profile& profile, const fs::path& truth) {
-  const core::Tensor corrupted_NK = corrupted_cells(profile, truth);
+  const core::Tensor corrupted_NK = refine::read_truth(truth, profile);
   const core::Tensor scalar_NK = influence::tracin_scalar(profile.self_influence_NK).unsqueeze(1).expand(profile.self_influence_NK.sizes());
   return {{"self-influence", by_dimension(profile.dimensions, auroc_by_dimension(profile.self_influence_NK, corrupted_NK))},
           {"loss", by_dimension(profile.dimensions, auroc_by_dimension(profile.residual_NK.to(at::kDouble).square(), corrupted_NK))},

@@ -3,7 +3,6 @@
 // what is there from an earlier, interrupted experiment is used again when its inputs are the same.
 #pragma once
 #include <filesystem>
-#include <map>
 #include <mvrm/core/context.h>
 #include <mvrm/eval/rank_correlation.h>
 #include <mvrm/influence/profile.h>
@@ -53,8 +52,6 @@ class SeedRuns {
 };
 inline const Arm kBaseline{.name = "baseline"};
 
-// Which labels of a profile are corrupted, by the truth file: uint8 [N, K], rows as the profile. Throws DataError when a sample is missing.
-core::Tensor corrupted_cells(const influence::Profile& profile, const std::filesystem::path& truth);
 // Area under the ROC curve of a risk table [N, K] against corrupted cells, per dimension, then their mean.
 std::vector<double> auroc_by_dimension(const core::Tensor& risk_NK, const core::Tensor& corrupted_NK);
 
