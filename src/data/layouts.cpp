@@ -7,6 +7,8 @@
 #include <cmath>
 #include <set>
 
+#include "row_reader.h"
+
 namespace mvrm::data {
 
 namespace {
@@ -75,8 +77,7 @@ void put_prompt(const Written& from, Json& to) {
   const std::string caption = sample.prompt_is_complete && has_text(from.row.object, "text prompt") ? caption_of(from) : "";
   if (!sample.prompt_is_complete || (!caption.empty() && sample.prompt == text::fill(text::videoscore_template(), caption))) {
     to["prompt"] = sample.prompt_is_complete ? caption : sample.prompt;
-  } else if (sample.prompt.find("<image>") != std::string::npos ||
-             sample.prompt.find("all the frames of video are as follows") != std::string::npos) {
+  } else if (holds_instructions(sample.prompt)) {
     to["prompt"] = sample.prompt;
     if (!caption.empty()) to["text prompt"] = caption;
   } else {

@@ -16,11 +16,6 @@ constexpr size_t kMaxTextBytes = size_t{1} << 20;
 constexpr size_t kMaxNameBytes = 4096;  // ids and paths
 constexpr float kNoLabel = std::numeric_limits<float>::quiet_NaN();
 
-// The instructions of every published VideoScore prompt end with this line; a caption doesn't hold it.
-bool holds_instructions(const std::string& prompt) {
-  return prompt.find("<image>") != std::string::npos || prompt.find("all the frames of video are as follows") != std::string::npos;
-}
-
 size_t count_of(const std::string& text, const std::string& mark) {
   size_t count = 0;
   for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + mark.size())) ++count;
@@ -30,6 +25,10 @@ size_t count_of(const std::string& text, const std::string& mark) {
 bool is_url(const std::string& name) { return name.find("://") != std::string::npos; }
 
 }  // namespace
+
+bool holds_instructions(const std::string& prompt) {
+  return prompt.find("<image>") != std::string::npos || prompt.find("all the frames of video are as follows") != std::string::npos;
+}
 
 void RowReader::fail(const std::string& why) const { throw RowError(path_, {.line = row_.line, .id = id_, .cause = why}); }
 

@@ -11,6 +11,9 @@
 
 namespace mvrm::data {
 
+// The instructions of every published VideoScore prompt end with one line that a caption doesn't hold.
+bool holds_instructions(const std::string& prompt);
+
 // Holds references: all arguments must outlive it.
 class RowReader {
  public:
