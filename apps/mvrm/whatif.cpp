@@ -28,8 +28,7 @@ int whatif(const Arguments& arguments) {
   if (drop->count() + set->count() + explain->count() == 0) throw core::ConfigError("mvrm whatif: give --drop, --set or --explain; see 'mvrm whatif --help'");
   if (penalty->count() > 0) options.lambda = lambda;
 
-  run::make_context({});
-  const run::WhatIfResult result = run::whatif_run(options);
+  const run::WhatIfResult result = run::whatif_run(options, run::make_context({}));
   if (!csv.empty()) run::write_whatif_csv(csv, result);
   std::cout << (json ? run::whatif_json(result) + "\n" : run::whatif_table(result, options.top));
   return 0;

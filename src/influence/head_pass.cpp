@@ -97,21 +97,36 @@ void run_sweep(const Sweep& s) {
 void run_sweep(const Sweep& s) { sweep<Lanes8>(s); }
 #endif
 
-// Products of all rows with `outputs` rows of the head, rows cut between threads: float64 [N, outputs + 1].
-at::Tensor products(const at::Tensor& feature_ND, const at::Tensor& weight_KD, int64_t threads) {
-  const int64_t rows = feature_ND.size(0), width = feature_ND.size(1), outputs = weight_KD.size(0);
-  at::Tensor product = at::empty({rows, outputs + 1}, at::kDouble);
-  const int64_t each = (rows + threads - 1) / threads / 2 * 2 + 2;
-  const auto part = [&](int64_t begin) {
-    run_sweep({.feature = feature_ND.const_data_ptr<float>() + begin * width, .weight = weight_KD.const_data_ptr<float>(),
-               .rows = std::min(each, rows - begin), .width = width, .outputs = outputs,
-               .product = product.mutable_data_ptr<double>() + begin * (outputs + 1)});
-  };
-  std::vector<std::thread> workers;
-  for (int64_t begin = each; begin < rows; begin += each) workers.emplace_back(part, begin);
-  if (rows > 0) part(0);
-  for (auto& worker : workers) worker.join();
-  return product;
+// What a thread needs to turn products into the row's numbers.
+struct Job {
+  const float *feature, *weight, *bias, *label;
+  int64_t width, dimensions;
+  float *prediction, *norm, *influence;
+};
+
+// Rows begin .. end, a block at a time: the block is still in the cache when a head of many outputs comes back to it.
+void run_rows(const Job& job, int64_t begin, int64_t end) {
+  constexpr int64_t kBlock = 32;
+  double product[kBlock * (kMostOutputs + 1)];
+  for (int64_t row = begin; row < end; row += kBlock) {
+    const int64_t rows = std::min(kBlock, end - row);
+    for (int64_t first = 0; first < job.dimensions; first += kMostOutputs) {
+      const int64_t outputs = std::min(kMostOutputs, job.dimensions - first);
+      run_sweep({.feature = job.feature + row * job.width, .weight = job.weight + first * job.width, .rows = rows, .width = job.width,
+                 .outputs = outputs, .product = product});
+      for (int64_t i = 0; i < rows; ++i) {
+        const double* at = product + i * (outputs + 1);
+        const auto norm = static_cast<float>(at[outputs]);
+        job.norm[row + i] = norm;
+        for (int64_t k = 0; k < outputs; ++k) {
+          const int64_t cell = (row + i) * job.dimensions + first + k;
+          job.prediction[cell] = static_cast<float>(at[k] + static_cast<double>(job.bias[first + k]));
+          const auto residual = static_cast<double>(job.prediction[cell] - job.label[cell]);
+          job.influence[cell] = static_cast<float>(residual * residual * static_cast<double>(norm));
+        }
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -119,21 +134,23 @@ at::Tensor products(const at::Tensor& feature_ND, const at::Tensor& weight_KD, i
 HeadPass head_pass(const at::Tensor& feature_ND, const at::Tensor& label_NK, const at::Tensor& weight_KD, const at::Tensor& bias_K, int64_t threads) {
   const int64_t rows = feature_ND.size(0), dimensions = weight_KD.size(0);
   core::check_shape(weight_KD, {-1, feature_ND.size(1)}, "head weight");
+  core::check_shape(bias_K, {dimensions}, "head bias");
   core::check_shape(label_NK, {rows, dimensions}, "label");
   MVRM_CHECK(feature_ND.scalar_type() == at::kFloat && feature_ND.is_contiguous(), "features must be contiguous float32");
   MVRM_CHECK(threads >= 1, "threads ", threads);
-  const at::Tensor weight = weight_KD.to(at::kFloat).contiguous();
-  at::Tensor prediction_NK = at::empty({rows, dimensions}, at::kDouble), norm_N;
-  for (int64_t k = 0; k < dimensions; k += kMostOutputs) {
-    const int64_t count = std::min(kMostOutputs, dimensions - k);
-    const at::Tensor product = products(feature_ND, weight.narrow(0, k, count), threads);
-    prediction_NK.narrow(1, k, count).copy_(product.narrow(1, 0, count));
-    if (k == 0) norm_N = product.select(1, count);
-  }
-  prediction_NK = (prediction_NK + bias_K.to(at::kDouble)).to(at::kFloat);
-  const at::Tensor norm = norm_N.to(at::kFloat);
-  return {.prediction_NK = prediction_NK, .feature_sq_norm_N = norm,
-          .self_influence_NK = closed_form(prediction_NK - label_NK.to(at::kFloat), norm).to(at::kFloat)};
+  const at::Tensor weight = weight_KD.to(at::kFloat).contiguous(), bias = bias_K.to(at::kFloat).contiguous(), label = label_NK.to(at::kFloat).contiguous();
+  HeadPass pass{.prediction_NK = at::empty({rows, dimensions}, at::kFloat), .feature_sq_norm_N = at::empty({rows}, at::kFloat),
+                .self_influence_NK = at::empty({rows, dimensions}, at::kFloat)};
+  const Job job{.feature = feature_ND.const_data_ptr<float>(), .weight = weight.const_data_ptr<float>(), .bias = bias.const_data_ptr<float>(),
+                .label = label.const_data_ptr<float>(), .width = feature_ND.size(1), .dimensions = dimensions,
+                .prediction = pass.prediction_NK.mutable_data_ptr<float>(), .norm = pass.feature_sq_norm_N.mutable_data_ptr<float>(),
+                .influence = pass.self_influence_NK.mutable_data_ptr<float>()};
+  const int64_t each = std::max<int64_t>(1, (rows + threads - 1) / threads);
+  std::vector<std::thread> workers;
+  for (int64_t begin = each; begin < rows; begin += each) workers.emplace_back(run_rows, job, begin, std::min(begin + each, rows));
+  run_rows(job, 0, std::min(each, rows));
+  for (auto& worker : workers) worker.join();
+  return pass;
 }
 
 }  // namespace mvrm::influence

@@ -55,16 +55,23 @@ RidgeHead fit_ridge(const at::Tensor& feature_ND, const at::Tensor& label_NK, co
 
 at::Tensor predict(const RidgeHead& head, const at::Tensor& feature_TD) {
   at::Tensor reward_TK = at::full({feature_TD.size(0), head.dimensions}, kNan, at::kDouble);
-  const at::Tensor wide_TD = feature_TD.to(at::kDouble);
-  for (const auto& group : head.groups) {
-    const at::Tensor reward_TG = (wide_TD - group.mean_D).mm(group.weight_DG) + group.label_mean_G;
-    reward_TK.index_copy_(1, dimension_index(group), reward_TG);
-  }
+  for_row_blocks(feature_TD, at::arange(feature_TD.size(0), at::kLong), [&](int64_t begin, const at::Tensor& block) {
+    for (const auto& group : head.groups) {
+      const at::Tensor reward_bG = (block - group.mean_D).mm(group.weight_DG) + group.label_mean_G;
+      reward_TK.narrow(0, begin, block.size(0)).index_copy_(1, dimension_index(group), reward_bG);
+    }
+  });
   return reward_TK;
 }
 
 at::Tensor kernel(const RidgeGroup& group, const at::Tensor& feature_TD, const at::Tensor& feature_MD) {
-  return whitened(group, feature_TD).t().mm(whitened(group, feature_MD)) + 1.0 / static_cast<double>(group.count());
+  // Solved for the few rows M; the many rows T are streamed.
+  const at::Tensor solved_DM = at::cholesky_solve((feature_MD.to(at::kDouble) - group.mean_D).t().contiguous(), group.factor_DD);
+  at::Tensor kernel_TM = at::empty({feature_TD.size(0), feature_MD.size(0)}, at::kDouble);
+  for_row_blocks(feature_TD, at::arange(feature_TD.size(0), at::kLong), [&](int64_t begin, const at::Tensor& block) {
+    kernel_TM.narrow(0, begin, block.size(0)).copy_((block - group.mean_D).mm(solved_DM) + 1.0 / static_cast<double>(group.count()));
+  });
+  return kernel_TM;
 }
 
 RidgeDiagnostics diagnostics(const RidgeHead& head, const at::Tensor& feature_ND, const at::Tensor& label_NK) {

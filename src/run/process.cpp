@@ -37,6 +37,8 @@ core::Context make_context(const ProcessOptions& options) {
   return context;
 }
 
+void use_all_cores() { at::set_num_threads(std::max(1, static_cast<int>(std::thread::hardware_concurrency()))); }
+
 fs::path find_shipped(const fs::path& relative) {
   std::vector<fs::path> roots;
   if (const char* home = std::getenv("MVRM_HOME")) roots.emplace_back(home);

@@ -8,6 +8,7 @@
 #include <mvrm/influence/profile_pass.h>
 #include <mvrm/refine/corrections.h>
 #include <mvrm/report/table.h>
+#include <mvrm/run/process.h>
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/train_run.h>
 #include <nlohmann/json.hpp>
@@ -71,6 +72,7 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
   }
   influence::Profile profile = options.from_dir.empty() ? from_model(options, comm, context) : from_profile(options, input);
   if (comm.is_main()) {
+    use_all_cores();
     apply_estimator(profile, options, input);
     influence::write_profile(options.out_dir, profile);
   }

@@ -139,6 +139,22 @@ TEST(Estimators, EveryOneGivesARiskPerLabelAndLeavesMissingOnesOut) {
   EXPECT_TRUE(at::allclose(influence::estimate("autograd", small.input()), influence::estimate("closed_form", small.input()), 1e-4, 1e-6, true));
 }
 
+TEST(Estimators, TheOrderOfSamplesOnlyMovesTheResults) {
+  Small small;
+  small.profile.kernel_NKK = at::diag_embed(small.profile.feature_sq_norm_N.unsqueeze(1).expand({40, 3}));
+  small.profile.space = "head";
+  const at::Tensor order_N = at::arange(39, -1, -1, at::kLong);
+  Small turned = small;
+  for (at::Tensor influence::Profile::*table : {&influence::Profile::residual_NK, &influence::Profile::prediction_NK, &influence::Profile::label_NK,
+                                                &influence::Profile::feature_sq_norm_N, &influence::Profile::feature_ND, &influence::Profile::kernel_NKK}) {
+    turned.profile.*table = (small.profile.*table).index_select(0, order_N);
+  }
+  for (const auto& entry : influence::estimators()) {
+    const at::Tensor expected_NK = influence::estimate(entry.name, small.input()).index_select(0, order_N);
+    EXPECT_TRUE(at::allclose(influence::estimate(entry.name, turned.input()), expected_NK, 1e-6, 0, true)) << entry.name;
+  }
+}
+
 TEST(Estimators, SayWhatTheyNeed) {
   Small small;
   small.profile.feature_ND = at::Tensor();

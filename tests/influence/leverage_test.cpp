@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "tests/influence/random_table.h"
+#include "tests/support/program.h"
 
 namespace {
 
@@ -143,6 +144,27 @@ TEST(RidgeHead, FewerSamplesThanDimensionsOrFeatures) {
   const auto d = influence::diagnostics(influence::fit_ridge(feature_ND, label_NK, {.lambda = 1.0}), feature_ND, label_NK);
   EXPECT_TRUE(d.loo_residual_NK.isfinite().all().item<bool>());
   EXPECT_NEAR(d.loo_residual_NK[0][0].item<double>(), (label_NK[1][0] - label_NK[0][0]).item<double>(), 1e-12) << "one sample left: its label is the fit";
+}
+
+TEST(RidgeHead, ComesBackFromItsFileByKey) {
+  Data data;
+  data.label_NK[4][1] = kNan;
+  const test::Scratch scratch("ridge");
+  const auto path = scratch.path / "ridge.safetensors";
+  const auto head = influence::fit_ridge(data.feature_ND, data.label_NK);
+  EXPECT_FALSE(influence::load_ridge(path, "one").has_value());
+  influence::save_ridge(path, head, "one");
+  EXPECT_FALSE(influence::load_ridge(path, "two").has_value());
+  const auto loaded = influence::load_ridge(path, "one");
+  ASSERT_TRUE(loaded.has_value());
+  ASSERT_EQ(loaded->groups.size(), 2U);
+  EXPECT_EQ(loaded->groups[0].dimensions, (std::vector<int64_t>{0, 2}));
+  EXPECT_EQ(loaded->groups[1].lambda, head.groups[1].lambda);
+  EXPECT_TRUE(at::equal(influence::predict(*loaded, data.feature_ND), influence::predict(head, data.feature_ND)));
+  EXPECT_TRUE(at::equal(influence::kernel(loaded->groups[0], data.feature_ND, data.feature_ND.narrow(0, 0, 2)),
+                        influence::kernel(head.groups[0], data.feature_ND, data.feature_ND.narrow(0, 0, 2))));
+  std::filesystem::resize_file(path, 100);
+  EXPECT_FALSE(influence::load_ridge(path, "one").has_value()) << "a broken cache is made anew";
 }
 
 TEST(WhatIf, EqualsRefitting) {

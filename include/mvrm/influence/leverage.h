@@ -4,7 +4,9 @@
 // penalised, bias free). Not the trained head itself: these identities hold at the ridge optimum only, so the head is fitted first.
 #pragma once
 #include <mvrm/core/tensor.h>
+#include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace mvrm::influence {
@@ -54,5 +56,10 @@ RidgeDiagnostics diagnostics(const RidgeHead& head, const core::Tensor& feature_
 // training rows (NaN where unlabelled). Positive: the reward rises without that label.
 core::Tensor leave_one_out_effect(const RidgeHead& head, int64_t dimension, const core::Tensor& feature_ND, const core::Tensor& label_NK,
                                   const core::Tensor& feature_TD);
+
+// A fitted head in a file, found again by a text that names what it was fitted to. load_ridge gives nullopt when the file is missing,
+// broken or of another key; the tensors are views of the mapped file.
+void save_ridge(const std::filesystem::path& path, const RidgeHead& head, const std::string& key);
+std::optional<RidgeHead> load_ridge(const std::filesystem::path& path, const std::string& key);
 
 }  // namespace mvrm::influence

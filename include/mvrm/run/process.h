@@ -15,6 +15,8 @@ struct ProcessOptions {
 };
 // Sets torch to one intra-op thread (small models are parallel over samples, spec/training.md 5.5) and gives the context.
 core::Context make_context(const ProcessOptions& options);
+// Lets torch's matrix products use every core from here on: for commands that do algebra on one table instead of many small samples.
+void use_all_cores();
 
 // A file that ships with the program (e.g. "configs/demo/base"): looked for in MVRM_HOME, then beside and above the executable,
 // then in ../share/mvrm. Throws Error (io) listing where it looked.

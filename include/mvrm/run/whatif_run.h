@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <mvrm/core/context.h>
 #include <mvrm/influence/leverage.h>
 #include <mvrm/influence/profile.h>
 #include <optional>
@@ -34,8 +35,9 @@ struct WhatIfResult {
   std::vector<Explanation> explanation_K;
   std::vector<core::Tensor> effect_KN;          // change of the explained reward by dropping each training label
 };
-// Throws ConfigError for ids, dimensions or labels that are not there, DataError for a profile without features.
-WhatIfResult whatif_run(const WhatIfRunOptions& options);
+// The fit is kept in profile_dir/ridge.safetensors for the next question. Throws ConfigError for ids, dimensions or labels that are not
+// there, DataError for a profile without features.
+WhatIfResult whatif_run(const WhatIfRunOptions& options, const core::Context& context);
 std::string whatif_table(const WhatIfResult& result, int64_t top);
 std::string whatif_json(const WhatIfResult& result);
 void write_whatif_csv(const std::filesystem::path& path, const WhatIfResult& result);   // id, dimension, before, after
