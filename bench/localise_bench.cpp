@@ -19,7 +19,7 @@ namespace {
 
 using namespace mvrm;
 
-constexpr int64_t kGrid = 4;
+constexpr int64_t kGrids[] = {2, 4};
 
 struct Box { int64_t top, bottom, left, right; };
 
@@ -59,7 +59,7 @@ data::Example example_of(const synth::Clip& clip, const data::Processor& process
 }
 
 struct Hits {
-  int64_t clips = 0, frame = 0, prefix = 0, region = 0, frame_of_region = 0;
+  int64_t clips = 0, frame = 0, replaced = 0, prefix = 0, with_step = 0, region[std::size(kGrids)] = {};
 };
 
 }  // namespace
@@ -83,25 +83,31 @@ int main(int argc, char** argv) {
     if (clip.level_K[0] != 4 || clip.level_K[1] != 4 || clip.level_K[4] != 4) continue;   // nothing else is wrong with it
     ++hits.clips;
     const auto frames = static_cast<int64_t>(clip.frames.frames.size()), height = clip.frames.frames[0].height, width = clip.frames.frames[0].width;
-    const int64_t frame = rng.below(frames), row = rng.below(kGrid), column = rng.below(kGrid);
-    synth::Clip whole = clip, part = clip;
+    const int64_t frame = rng.below(frames);
+    synth::Clip whole = clip;
     spoil(whole.frames.frames[static_cast<size_t>(frame)], {0, height, 0, width}, rng);
-    spoil(part.frames.frames[static_cast<size_t>(frame)],
-          {height * row / kGrid, height * (row + 1) / kGrid, width * column / kGrid, width * (column + 1) / kGrid}, rng);
-    const auto by_frame = influence::localise(model, example_of(whole, processor), processor.image_config, {.grid = 0}, context);
+    const auto by_frame = influence::localise(model, example_of(whole, processor), processor.image_config, {.grid = 1}, context);
     hits.frame += by_frame.without_frame_FK.select(1, 0).argmax().item<int64_t>() == frame ? 1 : 0;
-    if (frame > 0) {
-      const at::Tensor quality_F = by_frame.prefix_reward_FK.select(1, 0);
-      hits.prefix += (quality_F.slice(0, 1) - quality_F.slice(0, 0, frames - 1)).argmin().item<int64_t>() + 1 == frame ? 1 : 0;
+    hits.replaced += by_frame.hidden_region_FGGK.select(3, 0).argmax().item<int64_t>() == frame ? 1 : 0;
+    for (size_t g = 0; g < std::size(kGrids); ++g) {
+      const int64_t grid = kGrids[g], row = rng.below(grid), column = rng.below(grid);
+      synth::Clip part = clip;
+      spoil(part.frames.frames[static_cast<size_t>(frame)], {height * row / grid, height * (row + 1) / grid, width * column / grid, width * (column + 1) / grid}, rng);
+      const auto by_region = influence::localise(model, example_of(part, processor), processor.image_config, {.grid = grid, .frames = false}, context);
+      hits.region[g] += by_region.hidden_region_FGGK.select(3, 0).argmax().item<int64_t>() == (frame * grid + row) * grid + column ? 1 : 0;
     }
-    const auto by_region = influence::localise(model, example_of(part, processor), processor.image_config, {.grid = kGrid}, context);
-    const int64_t found = by_region.hidden_region_FGGK.select(3, 0).argmax().item<int64_t>();
-    hits.region += found == (frame * kGrid + row) * kGrid + column ? 1 : 0;
-    hits.frame_of_region += found / (kGrid * kGrid) == frame ? 1 : 0;
+    if (frame == 0) continue;   // nothing stands before the first frame, so it has no step
+    ++hits.with_step;
+    const at::Tensor quality_F = by_frame.prefix_reward_FK.select(1, 0);
+    hits.prefix += (quality_F.slice(0, 1) - quality_F.slice(0, 0, frames - 1)).argmin().item<int64_t>() + 1 == frame ? 1 : 0;
   }
-  const auto share = [&](int64_t count) { return static_cast<double>(count) / static_cast<double>(hits.clips); };
-  nlohmann::ordered_json document{{"clips", hits.clips}, {"frame_left_out", share(hits.frame)}, {"frame_by_prefix_step", share(hits.prefix)}, {"frame_chance", 1.0 / 8},
-                                  {"region_hidden", share(hits.region)}, {"region_chance", 1.0 / (8 * kGrid * kGrid)}, {"frame_of_region", share(hits.frame_of_region)}};
+  const auto share = [](int64_t count, int64_t of) { return static_cast<double>(count) / static_cast<double>(std::max<int64_t>(1, of)); };
+  nlohmann::ordered_json document{{"clips", hits.clips},
+                                  {"frame", {{"left_out", share(hits.frame, hits.clips)}, {"replaced_by_median", share(hits.replaced, hits.clips)}, {"chance", 1.0 / 8}}},
+                                  {"frame_by_prefix_step", {{"hit", share(hits.prefix, hits.with_step)}, {"chance", 1.0 / 7}}}};
+  for (size_t g = 0; g < std::size(kGrids); ++g) {
+    document["region_grid_" + std::to_string(kGrids[g])] = {{"hit", share(hits.region[g], hits.clips)}, {"chance", 1.0 / static_cast<double>(8 * kGrids[g] * kGrids[g])}};
+  }
   std::printf("%s\n", document.dump().c_str());
   return 0;
 }
