@@ -48,7 +48,7 @@ struct RefineOptions {
   std::vector<int64_t> counts{10, 100};
   std::string by = "self_influence";
   std::filesystem::path csv, truth;
-  bool json = false;
+  bool json = false, calibrate = false;
 };
 
 void add_options(CLI::App& app, RefineOptions& o) {
@@ -68,6 +68,8 @@ void add_options(CLI::App& app, RefineOptions& o) {
   app.add_option("--low", o.suspects.low, "only samples of low risk in this dimension (may be repeated)");
   app.add_option("--high-percentile", o.suspects.high_percentile, "what --high means")->check(CLI::Range(0.0, 100.0))->capture_default_str();
   app.add_option("--low-percentile", o.suspects.low_percentile, "what --low means")->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  app.add_flag("--calibrate", o.calibrate, "rank suspects by the probability that the label is wrong, calibrated by planting known flips, and suggest "
+                                           "a label; best with kept features (mvrm profile --features)");
   app.add_option("--csv", o.csv, "write the suspects to this file");
   app.add_option("--truth", o.truth, "truth file of mvrm synth: how well each risk finds the labels that are known to be wrong");
   app.add_option("--at", o.counts, "with --truth: counts for precision at k")->check(CLI::PositiveNumber)->capture_default_str();
@@ -77,10 +79,16 @@ void add_options(CLI::App& app, RefineOptions& o) {
 }
 
 void print_suspects(const RefineOptions& o, const influence::Profile& profile) {
-  const auto suspects = mvrm::refine::list_suspects(profile, mvrm::refine::risk_named(o.by, profile), o.suspects);
+  const auto [suspects, calibration] = run::suspects_run(profile, o.by, o.suspects, o.calibrate, o.run.seed);
   if (!o.csv.empty()) core::write_file_atomic(o.csv, mvrm::refine::to_csv(suspects, profile));
-  if (o.json) std::cout << nlohmann::ordered_json{{"risk", o.by}, {"suspects", mvrm::refine::to_json(suspects, profile)}}.dump(2) << "\n";
-  else std::cout << run::suspects_table(suspects, profile);
+  if (o.json) {
+    nlohmann::ordered_json document{{"risk", o.by}, {"suspects", mvrm::refine::to_json(suspects, profile)}};
+    if (calibration) document["calibration"] = mvrm::refine::to_json(*calibration, profile.dimensions);
+    std::cout << document.dump(2) << "\n";
+    return;
+  }
+  std::cout << run::suspects_table(suspects, profile);
+  if (calibration) std::cout << run::calibration_table(*calibration, profile.dimensions);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
 #include <mvrm/refine/automatic_alpha.h>
+#include <mvrm/refine/held_out.h>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -24,26 +25,28 @@ constexpr double kDeviationOfMad = 1.4826;  // a normal's standard deviation ove
 
 }  // namespace
 
-at::Tensor robust_residual(const at::Tensor& residual_NK) {
-  at::Tensor scaled_NK = residual_NK.to(at::kDouble).clone().contiguous();
-  auto* cell = scaled_NK.mutable_data_ptr<double>();
-  const int64_t rows = scaled_NK.size(0), dimensions = scaled_NK.size(1);
+RobustScale robust_scale(const at::Tensor& residual_NK) {
+  const int64_t dimensions = residual_NK.size(1);
+  RobustScale scale{.median_K = at::zeros({dimensions}, at::kDouble), .deviation_K = at::zeros({dimensions}, at::kDouble)};
   for (int64_t k = 0; k < dimensions; ++k) {
-    std::vector<double> values;
-    for (int64_t n = 0; n < rows; ++n) {
-      if (!std::isnan(cell[n * dimensions + k])) values.push_back(cell[n * dimensions + k]);
-    }
+    const at::Tensor column_N = residual_NK.select(1, k).to(at::kDouble).contiguous();
+    std::vector<double> values(column_N.const_data_ptr<double>(), column_N.const_data_ptr<double>() + column_N.numel());
+    std::erase_if(values, [](double value) { return std::isnan(value); });
     if (values.empty()) continue;
     const double median = median_of(values);
     for (double& value : values) value = std::abs(value - median);
-    const double scale = kDeviationOfMad * median_of(values);
-    for (int64_t n = 0; n < rows; ++n) {
-      double& value = cell[n * dimensions + k];
-      if (!std::isnan(value)) value = scale > 0 ? (value - median) / scale : 0;
-    }
+    scale.median_K[k] = median;
+    scale.deviation_K[k] = kDeviationOfMad * median_of(values);
   }
-  return scaled_NK;
+  return scale;
 }
+
+at::Tensor robust_residual(const at::Tensor& residual_NK, const RobustScale& scale) {
+  const at::Tensor distance_NK = residual_NK.to(at::kDouble) - scale.median_K;
+  return at::where(scale.deviation_K > 0, distance_NK / scale.deviation_K, distance_NK * 0).contiguous();
+}
+
+at::Tensor robust_residual(const at::Tensor& residual_NK) { return robust_residual(residual_NK, robust_scale(residual_NK)); }
 
 std::vector<uint8_t> benjamini_hochberg(const std::vector<double>& p, double q) {
   std::vector<double> sorted;
@@ -80,6 +83,13 @@ AutomaticAlpha automatic_alpha(const at::Tensor& residual_NK, double q) {
     result.percent_K.push_back(labelled > 0 ? 100.0 * static_cast<double>(count) / static_cast<double>(labelled) : 0);
   }
   return result;
+}
+
+AutomaticAlpha automatic_alpha(const influence::Profile& profile, double q) {
+  const HeldOutHead head(profile);
+  AutomaticAlpha first = automatic_alpha(head.residual(profile.label_NK), q);
+  if (!head.refits()) return first;
+  return automatic_alpha(head.residual_without(profile.label_NK, first.rejected_NK), q);
 }
 
 std::vector<double> paper_best_alpha(const std::vector<std::string>& dimensions) {

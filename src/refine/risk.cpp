@@ -4,8 +4,8 @@
 #include <mvrm/core/error.h>
 #include <mvrm/influence/estimator.h>
 #include <mvrm/refine/automatic_alpha.h>
+#include <mvrm/refine/held_out.h>
 #include <mvrm/refine/risk.h>
-#include <cmath>
 #include <limits>
 
 namespace mvrm::refine {
@@ -27,22 +27,30 @@ at::Tensor scalar(const Profile& profile) { return for_every_label(influence::tr
 at::Tensor scalar_of_z(const Profile& profile) {
   return for_every_label(influence::tracin_scalar(z_scores(profile.self_influence_NK)), profile);
 }
-at::Tensor held_out(const Profile& profile) { return robust_residual(held_out_residual(profile)).abs(); }
+at::Tensor held_out(const Profile& profile) { return robust_residual(HeldOutHead(profile).residual(profile.label_NK)).abs(); }
+at::Tensor cook(const Profile& profile) { return influence::estimate("ridge_cook", {.profile = &profile}); }
+at::Tensor row_sum(const Profile& profile) { return influence::estimate("row_sum", {.profile = &profile}); }
+at::Tensor uncertainty(const Profile& profile) { return influence::estimate("vbll", {.profile = &profile}); }
+
+bool always(const Profile&) { return true; }
+bool has_features(const Profile& profile) { return profile.feature_ND.defined(); }
+bool has_matrix(const Profile& profile) { return profile.kernel_NKK.defined(); }
 
 struct Risk {
   const char* name;
   const char* help;
-  at::Tensor (*compute)(const Profile&);  // nullptr: only a table gives it
-  const char* missing;                    // what to do when there is none
+  at::Tensor (*compute)(const Profile&);
+  bool (*possible)(const Profile&);
 };
 constexpr Risk kRisks[] = {
-    {"self_influence", "squared residual times squared feature norm", self_influence, ""},
-    {"loss", "squared residual", squared_residual, ""},
-    {"tracin", "scalar self-influence: the sum over dimensions", scalar, ""},
-    {"tracin_zsum", "scalar self-influence, dimensions standardised before they are summed", scalar_of_z, ""},
-    {"held_out", "size of the residual, of a head that never saw the label where features are kept", held_out, ""},
-    {"row_sum", "row sums of the influence matrix in the last two layers", nullptr, "run 'mvrm profile --estimator row_sum'"},
-    {"uncertainty", "predictive variance of a Bayesian head", nullptr, "run 'mvrm profile --estimator vbll'"},
+    {"self_influence", "what the profile ranks by: squared residual times squared feature norm, or its --estimator", self_influence, always},
+    {"loss", "squared residual", squared_residual, always},
+    {"tracin", "scalar self-influence: the sum over dimensions", scalar, always},
+    {"tracin_zsum", "scalar self-influence, dimensions standardised before they are summed", scalar_of_z, always},
+    {"held_out", "size of the residual, of a head that never saw the label where the profile keeps features", held_out, always},
+    {"cook", "Cook's distance in the refitted head (needs features)", cook, has_features},
+    {"row_sum", "row sums of the influence matrix (needs --space)", row_sum, has_matrix},
+    {"uncertainty", "predictive variance of a Bayesian head (needs features)", uncertainty, has_features},
 };
 
 const Risk& find_risk(const std::string& name) {
@@ -67,26 +75,18 @@ const std::vector<RiskEntry>& risks() {
 
 at::Tensor risk_named(const std::string& name, const Profile& profile, const RiskTables& tables) {
   const Risk& risk = find_risk(name);
-  at::Tensor risk_NK;
-  if (const auto table = tables.find(name); table != tables.end()) {
-    risk_NK = table->second.to(at::kDouble);
-  } else if (risk.compute != nullptr) {
-    risk_NK = risk.compute(profile);
-  } else {
-    throw core::ConfigError("the profile holds no '" + name + "'; " + risk.missing);
-  }
+  const auto table = tables.find(name);
+  const at::Tensor risk_NK = table != tables.end() ? table->second.to(at::kDouble) : risk.compute(profile);
   core::check_shape(risk_NK, {profile.label_NK.size(0), profile.label_NK.size(1)}, name);
   return risk_NK.masked_fill(profile.label_NK.isnan(), kNan).contiguous();
 }
 
-std::vector<std::string> available_risks(const Profile&, const RiskTables& tables) {
+std::vector<std::string> available_risks(const Profile& profile, const RiskTables& tables) {
   std::vector<std::string> names;
   for (const auto& risk : kRisks) {
-    if (risk.compute != nullptr || tables.contains(risk.name)) names.emplace_back(risk.name);
+    if (risk.possible(profile) || tables.contains(risk.name)) names.emplace_back(risk.name);
   }
   return names;
 }
-
-at::Tensor held_out_residual(const Profile& profile) { return profile.residual_NK.to(at::kDouble); }
 
 }  // namespace mvrm::refine

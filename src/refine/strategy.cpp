@@ -74,7 +74,7 @@ const Strategy& find_strategy(const std::string& name) {
 
 // One alpha per dimension: a single value is repeated; the automatic ones are read off the residuals.
 std::vector<double> resolved_alpha(const influence::Profile& profile, const RefineConfig& config) {
-  if (config.automatic_alpha) return automatic_alpha(held_out_residual(profile), config.false_discovery_rate).percent_K;
+  if (config.automatic_alpha) return automatic_alpha(profile, config.false_discovery_rate).percent_K;
   const size_t dimensions = profile.dimensions.size();
   if (config.alpha_percent_K.size() == 1) return std::vector<double>(dimensions, config.alpha_percent_K.front());
   if (config.alpha_percent_K.size() != dimensions) {
@@ -123,6 +123,11 @@ void check(const RefineConfig& config) {
   }
 }
 
+ProfileNeeds profile_needs(const RefineConfig& config) {
+  return {.features = config.strategy == "uncertainty" || (config.automatic_alpha && find_strategy(config.strategy).uses_alpha),
+          .matrix = config.strategy == "row_sum_ddp" || config.strategy == "row_sum_ddr"};
+}
+
 std::pair<RefinementPlan, PlanSummary> refine(const influence::Profile& profile, const RefineConfig& config) {
   check(config);
   check_profile(profile);
@@ -144,7 +149,10 @@ std::pair<RefinementPlan, PlanSummary> refine(const influence::Profile& profile,
                  {"seed", config.seed},
                  {"model_hash", profile.model_hash},
                  {"data_hash", profile.data_hash}};
-  if (strategy.uses_alpha && config.automatic_alpha) plan.header["false_discovery_rate"] = config.false_discovery_rate;
+  if (strategy.uses_alpha && config.automatic_alpha) {
+    plan.header["false_discovery_rate"] = config.false_discovery_rate;
+    plan.header["alpha_from"] = profile.feature_ND.defined() ? "leave-one-out residuals" : "residuals of the profile";
+  }
   if (!config.corrections.empty()) plan.header["corrections"] = config.corrections.size();
   return {std::move(plan), std::move(summary)};
 }

@@ -67,6 +67,19 @@ std::string summary_table(const refine::PlanSummary& summary, const std::vector<
   return text + weights_text(summary);
 }
 
+SuspectsOutcome suspects_run(const influence::Profile& profile, const std::string& risk, const refine::SuspectOptions& options, bool calibrate,
+                             uint64_t seed) {
+  const at::Tensor risk_NK = refine::risk_named(risk, profile);
+  if (!calibrate) return {.suspects = refine::list_suspects(profile, risk_NK, options), .calibration = {}};
+  SuspectsOutcome outcome{.suspects = {}, .calibration = refine::calibrate_noise(profile, {.seed = seed})};
+  outcome.suspects = refine::list_suspects(profile, risk_NK, options, outcome.calibration->probability_NK);
+  for (auto& suspect : outcome.suspects) {
+    suspect.probability = outcome.calibration->probability_NK[suspect.row][suspect.dimension].item<double>();
+    suspect.suggestion = outcome.calibration->suggestion_NK[suspect.row][suspect.dimension].item<double>();
+  }
+  return outcome;
+}
+
 std::string suspects_table(const std::vector<refine::Suspect>& suspects, const influence::Profile& profile) {
   const bool calibrated = !suspects.empty() && !std::isnan(suspects.front().probability);
   report::Table table{.header = {"id", "dimension", "label", "prediction", "residual", "risk", "z", "percentile"}, .rows = {}};
@@ -83,6 +96,21 @@ std::string suspects_table(const std::vector<refine::Suspect>& suspects, const i
     table.rows.push_back(std::move(row));
   }
   return report::to_text(table);
+}
+
+std::string calibration_table(const refine::NoiseCalibration& calibration, const std::vector<std::string>& dimensions) {
+  std::string text = "estimated share of wrong labels (leans to the low side):";
+  for (size_t k = 0; k < dimensions.size(); ++k) {
+    text += (k > 0 ? ", " : " ") + dimensions[k] + " " + report::fixed(100 * calibration.wrong_share_K[k], 1) + " %";
+  }
+  report::Table table{.header = {"predicted", "planted labels: mean predicted", "really planted", "labels"}, .rows = {}};
+  for (const auto& bin : calibration.reliability) {
+    table.rows.push_back({report::fixed(bin.low, 1) + " - " + report::fixed(bin.high, 1), report::fixed(bin.predicted, 3),
+                          report::fixed(bin.observed, 3), std::to_string(bin.count)});
+  }
+  return text + "\nreliability on rounds that took no part in the fit; mean deviation " + report::fixed(calibration.calibration_error, 4) +
+         (calibration.held_out ? "" : "; without kept features the residuals come from a model that has seen the labels") + "\n" +
+         report::to_text(table);
 }
 
 nlohmann::ordered_json detection_run(const influence::Profile& profile, const std::filesystem::path& truth_file,

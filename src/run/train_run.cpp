@@ -103,8 +103,10 @@ std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const d
     bool stopped = false;
     const fs::path model_dir = baseline_model(config, resume, comm, context, stopped);
     if (stopped) return std::nullopt;
-    profile = profile_run({.model_dir = model_dir, .data_file = config.data.train, .out_dir = config.run.dir / "profile",
-                           .data = config.data, .dtype = config.model.dtype}, comm, context);
+    const auto needs = refine::profile_needs(refine_config(config.refine, manifest.dimensions, config.run.seed));
+    profile = profile_run({.model_dir = model_dir, .data_file = config.data.train, .out_dir = config.run.dir / "profile", .data = config.data,
+                           .dtype = config.model.dtype, .features = needs.features ? "f32" : "", .space = needs.matrix ? "head+mlp" : ""},
+                          comm, context);
   } else {
     profile = influence::read_profile(config.refine.profile);
     influence::check_data(profile, manifest.hash, config.data.train);

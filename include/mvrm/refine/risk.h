@@ -9,7 +9,7 @@
 
 namespace mvrm::refine {
 
-// Tables that a profile does not hold, by risk name, in the profile's row order: float [N,K].
+// Tables made elsewhere, by risk name, in the profile's row order: float [N,K].
 using RiskTables = std::map<std::string, core::Tensor>;
 
 struct RiskEntry {
@@ -18,16 +18,13 @@ struct RiskEntry {
 };
 const std::vector<RiskEntry>& risks();
 
-// float64 [N,K]. A table of that name in `tables` comes first. Throws ConfigError for an unknown name (lists them) and for a risk that this
-// profile can't give, saying what to run.
+// float64 [N,K]. A table of that name in `tables` comes first. Throws ConfigError for an unknown name (lists them), DataError for a risk
+// that this profile can't give, saying what to run.
 core::Tensor risk_named(const std::string& name, const influence::Profile& profile, const RiskTables& tables = {});
 // The names that risk_named() can give for this profile, in the order of risks().
 std::vector<std::string> available_risks(const influence::Profile& profile, const RiskTables& tables = {});
 
 // (S - mean) / population standard deviation per dimension over finite cells, float64; 0 where the deviation is 0; NaN stays NaN.
 core::Tensor z_scores(const core::Tensor& risk_NK);
-
-// Residuals that tell most about the labels: leave-one-out ones of the refitted head where the profile keeps features, else its own.
-core::Tensor held_out_residual(const influence::Profile& profile);
 
 }  // namespace mvrm::refine

@@ -20,7 +20,7 @@ struct RefineConfig {
   std::string budget = "alpha";              // of strategies that rank each dimension: alpha, or match_union: as many samples as ddp removes
                                              // (all alphas times one factor); strategies with one number a sample always do the latter
   uint64_t seed = 42;                        // random only
-  RiskTables risk_tables = {};               // what a profile doesn't hold: row_sum, uncertainty
+  RiskTables risk_tables = {};               // made elsewhere; what a profile can't give
   std::vector<Correction> corrections = {};  // correction only
 };
 struct StrategyEntry {
@@ -32,8 +32,14 @@ const std::vector<StrategyEntry>& strategies();
 // Throws ConfigError for an unknown strategy or value; refine() calls it, a long run calls it before its first step.
 void check(const RefineConfig& config);
 
+// What a profile must keep for this configuration beyond its tables.
+struct ProfileNeeds {
+  bool features = false, matrix = false;
+};
+ProfileNeeds profile_needs(const RefineConfig& config);
+
 // n_k = ceil(alpha_k N_k) cells per dimension, order (risk descending, id ascending): deterministic under ties. NaN cells never chosen.
-// Throws ConfigError for an unknown strategy (lists the names), alpha outside (0, 100], tau <= 0, a risk table that is missing.
+// Throws ConfigError for an unknown strategy (lists the names), alpha outside (0, 100], tau <= 0, DataError for a risk that the profile can't give.
 std::pair<RefinementPlan, PlanSummary> refine(const influence::Profile& profile, const RefineConfig& config);
 
 // omega = 1/(1+exp(z/tau)), z from the population statistics of each dimension, rescaled to a global mean of 1 (float64). Standard

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <mvrm/influence/profile.h>
+#include <mvrm/refine/calibration.h>
 #include <mvrm/refine/strategy.h>
 #include <mvrm/refine/suspects.h>
 #include <mvrm/run/run_config.h>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +28,17 @@ refine::PlanSummary refine_run(const RefineRunOptions& options, const influence:
 // Strategy, kept and removed samples, and per dimension alpha, threshold, count, cumulative union, mean weight, labels that were selected.
 std::string summary_table(const refine::PlanSummary& summary, const std::vector<std::string>& dimensions);
 
-// Ranked suspects (refine/suspects.h) as a table.
+// Ranked suspects (refine/suspects.h); with `calibrate` by the calibrated probability, which they then carry with a suggested label.
+struct SuspectsOutcome {
+  std::vector<refine::Suspect> suspects;
+  std::optional<refine::NoiseCalibration> calibration;
+};
+SuspectsOutcome suspects_run(const influence::Profile& profile, const std::string& risk, const refine::SuspectOptions& options, bool calibrate,
+                             uint64_t seed);
 std::string suspects_table(const std::vector<refine::Suspect>& suspects, const influence::Profile& profile);
+
+// Estimated share of wrong labels by dimension, and the reliability curve.
+std::string calibration_table(const refine::NoiseCalibration& calibration, const std::vector<std::string>& dimensions);
 
 // How well every risk of the profile finds the labels that a truth file calls wrong: {"truth", "methods": {risk: detection}}.
 nlohmann::ordered_json detection_run(const influence::Profile& profile, const std::filesystem::path& truth_file,
