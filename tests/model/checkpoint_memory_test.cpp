@@ -14,6 +14,9 @@ namespace {
 constexpr int64_t kMiB = int64_t{1} << 20;
 
 TEST(CheckpointMemory, LoadingNeedsNoSecondCopy) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the address sanitizer keeps freed memory";
+#endif
   const test::Scratch scratch("memory");
   ModelConfig config = test::tiny_config();
   config.text.vocab_size = 50'000;
