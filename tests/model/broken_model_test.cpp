@@ -249,7 +249,7 @@ TEST_P(BrokenModel, IsRefusedInOneLine) {
   EXPECT_NE(message.find(file.empty() ? dir.string() + ": " : (dir / file).string()), std::string::npos) << message;
   EXPECT_NE(message.find(GetParam().cause), std::string::npos) << message;
   EXPECT_EQ(message.find_first_of(std::string("\n\r\0", 3)), std::string::npos) << message;
-  EXPECT_LT(message.size(), 4000U) << message;
+  EXPECT_LT(message.size(), 8000U) << message;
 #ifndef __SANITIZE_ADDRESS__
   EXPECT_LT(extra, int64_t{64} << 20) << extra;
 #else

@@ -53,30 +53,5 @@ TEST(VideoScore8B, ExposesExactlyThePublishedTensors) {
   EXPECT_EQ(total, published.at("parameters").get<int64_t>());
 }
 
-at::Tensor on_meta(const std::vector<int64_t>& shape) { return at::empty(shape, at::TensorOptions().dtype(at::kBFloat16).device(at::kMeta)); }
-
-// Two frames of 378 x 378 through every layer: shapes fit together at full size. Looking up embeddings has no meta kernel and is left out.
-TEST(VideoScore8B, ShapesFitThroughEveryLayer) {
-  const RewardModel model = meta_model();
-  const int64_t frames = 2, patches = 27 * 27, length = 170, latents = model.config.perceiver.resampler_n_latents;
-  PreparedBatch prepared;
-  prepared.pixels_RCHW = on_meta({frames, 3, 378, 378});
-  prepared.cos_LD = prepared.sin_LD = on_meta({length, model.config.text.head_dim});
-  Activation activation;
-  for (size_t u = 0; u < model.units.size(); ++u) {
-    const Unit& unit = model.units[u];
-    switch (unit.kind) {
-      case UnitKind::vision_embeddings: activation = {.hidden = on_meta({frames, patches, 1152}), .context = {}}; break;
-      case UnitKind::merge:
-        EXPECT_EQ(activation.hidden.sizes(), (at::IntArrayRef{frames, latents, 4096}));
-        activation = {.hidden = on_meta({1, length, 4096}), .context = {}};
-        break;
-      case UnitKind::head: EXPECT_EQ(activation.hidden.sizes(), (at::IntArrayRef{1, length, 4096})); break;
-      default: activation = run_unit(model.config, unit, model.parameters[u], activation, prepared);
-    }
-  }
-  EXPECT_EQ(model.units.size(), 1U + 27 + 1 + 3 + 1 + 32 + 1);
-}
-
 }  // namespace
 }  // namespace mvrm::model
