@@ -69,8 +69,8 @@ int profile(const Arguments& arguments) {
   app.add_flag("--json", json, "print JSON instead of tables");
   app.add_flag("--quiet", quiet, "warnings and errors only");
   add_sampling_options(app, sampling);
-  app.footer("Examples: mvrm profile --model runs/baseline/model --data train.jsonl --out runs/profile --features bf16\n"
-             "          mvrm profile --from runs/profile --estimator ridge_loo --out runs/profile_loo");
+  app.footer("Example: mvrm profile --model runs/baseline/model --data train.jsonl --out runs/profile --features bf16\n"
+             "         mvrm profile --from runs/profile --estimator ridge_loo --out runs/profile_loo");
   if (!parse(app, arguments)) return 0;
   if (from->count() == 0 && (model->count() == 0 || data->count() == 0)) throw core::ConfigError("mvrm profile: give --model and --data, or --from; see 'mvrm profile --help'");
   if (features->count() > 0 && options.features.empty()) options.features = "f32";

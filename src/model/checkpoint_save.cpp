@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const char* const kProcessorFiles[] = {"preprocessor_config.json", "processor_config.json", "tokenizer.model",       "tokenizer.json",
-                                       "tokenizer_config.json",    "added_tokens.json",     "special_tokens_map.json"};
+                                       "tokenizer_config.json",    "added_tokens.json",     "special_tokens_map.json", "prompt_template.txt"};
 
 const char* dtype_name(at::ScalarType dtype) {
   switch (dtype) {

@@ -48,6 +48,8 @@ class Encoder {
     codec_->flags |= AV_CODEC_FLAG_BITEXACT | AV_CODEC_FLAG_GLOBAL_HEADER;
     av_opt_set(codec_->priv_data, "crf", "10", 0);
     av_opt_set(codec_->priv_data, "preset", "veryfast", 0);
+    // x264's macroblock tree reads memory that nobody wrote (Debian 12): the same frames would give other bytes from run to run.
+    av_opt_set(codec_->priv_data, "x264-params", "mbtree=0", 0);
     codec_->global_quality = 2 * FF_QP2LAMBDA;   // the MPEG-4 encoder's scale
     check(avcodec_open2(codec_.get(), codec, nullptr), "can't be encoded");
     stream_ = avformat_new_stream(muxer, nullptr);

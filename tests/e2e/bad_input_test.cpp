@@ -84,7 +84,7 @@ class BadInput : public testing::Test {
 Scratch* BadInput::scratch_ = nullptr;
 std::vector<Json> BadInput::rows_;
 
-TEST_F(BadInput, MissingDataFile) { expect_refused(at("clips/nowhere.jsonl"), {"nowhere.jsonl", "no such file"}); }
+TEST_F(BadInput, MissingDataFile) { expect_refused(at("clips/nowhere.jsonl"), {"nowhere.jsonl", "not found"}); }
 
 TEST_F(BadInput, MissingClip) {
   expect_refused(data_file("missing.jsonl", [](Json& row) { row["video"] = "videos/gone.mp4"; return std::string(); }), {"gone.mp4", rows_[2]["id"]});

@@ -40,8 +40,8 @@ Run three_steps(at::ScalarType dtype, const nlohmann::json& setup, bool head_onl
   const int64_t steps = setup.at("steps");
   for (int64_t step = 1; step <= steps + 1; ++step) {
     Gradients gradients = zero_gradients(state.layouts(), state.gradient_options());
-    const MicroLoss loss = forward_backward(run.model.config, run.model.units, state.layouts(), run.model.parameters, micro,
-                                            {.dtype = dtype, .recompute = recompute}, gradients);
+    LocalAccess access(run.model.parameters, gradients);
+    const MicroLoss loss = forward_backward(run.model.config, run.model.units, state.layouts(), micro, {.dtype = dtype, .recompute = recompute}, access);
     run.losses.push_back(loss.row_BC.select(1, 0).sum().item<double>() / micro.divisor);
     if (step > steps) break;
     if (head_only) keep_score_alone(run.model.units, state.layouts(), gradients);
