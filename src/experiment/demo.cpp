@@ -61,7 +61,7 @@ Json auroc_of(const influence::Profile& profile, const fs::path& truth) {
 
 struct Sizes { int64_t videos, test_videos; };
 Sizes sizes_of(const DemoOptions& options) {
-  const int64_t videos = options.videos > 0 ? options.videos : (options.quick ? 240 : 640);
+  const int64_t videos = options.videos > 0 ? options.videos : (options.quick ? 200 : 640);
   return {.videos = videos, .test_videos = std::max<int64_t>(120, videos / 2)};
 }
 

@@ -18,7 +18,7 @@ class ProfileProgram : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     scratch_ = new Scratch("profile_program");
-    const Outcome synth = run("synth --out '" + at("clips") + "' --videos 120 --test-videos 8 --noise 0.1 --seed 7");
+    const Outcome synth = run("synth --out '" + at("clips") + "' --videos 320 --test-videos 8 --noise 0.1 --seed 7");
     ASSERT_EQ(synth.status, 0) << synth.err;
     std::ofstream(at("run.yaml")) << "run: {dir: '" << at("base") << "', seed: 3}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random}\n"
                                   << "data: {train: '" << at("clips/test.jsonl") << "'}\ntrain: {epochs: 1, batch: 4}\n";
@@ -46,7 +46,7 @@ TEST_F(ProfileProgram, KilledAtTenRandomMomentsItEqualsTheWholeOneBitForBit) {
   int kills = 0, progress = 0;
   for (int i = 0; i < 10; ++i) {
     const pid_t child = mvrm::test::start_program(MVRM_PROGRAM, command("killed", "--features"), at("killed.log"));
-    std::this_thread::sleep_for(std::chrono::duration<double>(seconds * std::uniform_real_distribution<double>(0.05, 0.6)(random)));
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds * std::uniform_real_distribution<double>(0.1, 0.9)(random)));
     ::kill(child, SIGKILL);
     int raw = 0;
     ::waitpid(child, &raw, 0);
@@ -68,7 +68,7 @@ TEST_F(ProfileProgram, TwoProcessesWriteTheBytesOfOne) {
   const Outcome two = run(command("two", "--features --nproc-per-node 2 --json"));
   ASSERT_EQ(two.status, 0) << two.err;
   EXPECT_TRUE(rows("two") == rows("whole"));
-  EXPECT_EQ(nlohmann::json::parse(two.out).at("done"), 120) << "one rank prints";
+  EXPECT_EQ(nlohmann::json::parse(two.out).at("done"), 320) << "one rank prints";
 }
 
 TEST_F(ProfileProgram, EstimatesAgainFromKeptFeatures) {
@@ -80,7 +80,7 @@ TEST_F(ProfileProgram, EstimatesAgainFromKeptFeatures) {
   EXPECT_EQ(ridge.status, 0) << ridge.err;
   const auto document = nlohmann::json::parse(ridge.out);
   EXPECT_EQ(document.at("estimator"), "ridge_loo");
-  EXPECT_EQ(document.at("dimensions").at("visual quality").at("count"), 120);
+  EXPECT_EQ(document.at("dimensions").at("visual quality").at("count"), 320);
   EXPECT_EQ(run("refine --profile '" + at("ridge") + "' --strategy ddp --alpha 5 --out '" + at("plan.jsonl") + "'").status, 0);
   const auto first = nlohmann::json::parse(slurp(at("clips/train.jsonl")).substr(0, slurp(at("clips/train.jsonl")).find('\n')));
   const int label = first.at("labels").at("visual quality");

@@ -15,7 +15,7 @@ struct DemoOptions {
   bool quick = false;
   uint64_t seed = 42;
   int64_t seeds = 1;                     // repetitions with seed, seed+1, …; the paired intervals need at least 2
-  int64_t videos = 0;                    // training clips, 0 = 640 (quick: 240)
+  int64_t videos = 0;                    // training clips, 0 = 640 (quick: 200)
   double noise = 0.10;                   // planted share per dimension
   double alpha_percent = 5.0;            // budget of every pruning plan, per dimension
 };
