@@ -118,7 +118,7 @@ TEST_F(ProfileProgram, WhatIfAnswersFromFeatures) {
   ASSERT_EQ(drop.status, 0) << drop.err;
   const auto document = nlohmann::json::parse(drop.out);
   EXPECT_EQ(document.at("changed"), 5);
-  EXPECT_EQ(document.at("results").size(), 120U);
+  EXPECT_EQ(document.at("results").size(), 320U);
   EXPECT_NE(document.at("results")[0].at("before"), document.at("results")[0].at("after"));
   EXPECT_EQ(slurp(at("whatif.csv")).substr(0, 26), "id,dimension,before,after\n");
   const Outcome set = run(base + "--set '" + id + ":visual quality=4' --explain '" + id + "' --top 2");
