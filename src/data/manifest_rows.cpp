@@ -180,7 +180,12 @@ std::string excerpt(std::string_view text, size_t limit) {
 
 std::vector<Row> read_json_rows(const fs::path& path, std::string_view text, const OnProblem& on_problem) {
   if (text.substr(0, 2) == "\xFF\xFE" || text.substr(0, 2) == "\xFE\xFF") fail(path, 1, "is UTF-16; save it as UTF-8");
-  if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
+  // VideoScore's Python scripts stumble over both; what one tool takes and the next refuses is better found here.
+  if (text.substr(0, 3) == "\xEF\xBB\xBF") fail(path, 1, "starts with a byte order mark; save it as UTF-8 without one");
+  if (const size_t end = text.find("\r\n"); end != std::string_view::npos) {
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n');
+    fail(path, line, "the line ends in CR LF; convert the file to LF, e.g. with dos2unix");
+  }
   return path.extension() == ".json" ? ArrayReader(path, text, on_problem).read() : read_lines(path, text, on_problem);
 }
 

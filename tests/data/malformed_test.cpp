@@ -141,7 +141,10 @@ struct BadFile {
 };
 const BadFile kFiles[] = {
     {"empty_lines", "a.jsonl", "", ":1: holds no rows"},
-    {"only_blank", "a.jsonl", "\n \r\n", ":1: holds no rows"},
+    {"only_blank", "a.jsonl", "\n \n", ":1: holds no rows"},
+    {"byte_order_mark", "a.jsonl", "\xEF\xBB\xBF" + kGood + "\n", ":1: starts with a byte order mark"},
+    {"carriage_returns", "a.jsonl", kGood + "\r\n", ":1: the line ends in CR LF"},
+    {"carriage_returns_json", "a.json", "[\n" + kGood + "\r\n]", ":2: the line ends in CR LF"},
     {"empty_array", "a.json", "[]", ":1: holds no rows"},
     {"empty_json", "a.json", "", ":1: must be a JSON array of rows"},
     {"object_json", "a.json", R"({"rows":[]})", ":1: must be a JSON array of rows"},
