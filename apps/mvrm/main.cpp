@@ -27,13 +27,14 @@ constexpr Command kCommands[] = {
     {"score", "score videos", mvrm::app::score},
     {"eval", "Spearman per dimension over predictions or a model", mvrm::app::eval},
     {"data", "check a data file as a whole, or convert it into another layout", mvrm::app::data},
+    {"experiment", "a table or figure of the paper, on rendered clips or on your data", mvrm::app::experiment},
     {"info", "versions, devices and what this build can do", mvrm::app::info},
 };
 
 void print_usage(std::ostream& out) {
   out << "usage: mvrm COMMAND [OPTIONS]\n\nTrains multidimensional video reward models and refines the data they are trained on.\n\n";
   for (const auto& command : kCommands) {
-    out << "  " << command.name << std::string(10 - std::string(command.name).size(), ' ') << command.help << "\n";
+    out << "  " << command.name << std::string(12 - std::string(command.name).size(), ' ') << command.help << "\n";
   }
   out << "\n'mvrm COMMAND --help' explains a command. For a first look: mvrm demo --quick\n";
 }

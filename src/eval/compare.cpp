@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
+#include <mvrm/core/random.h>
 #include <mvrm/eval/compare.h>
 #include <algorithm>
 #include <cmath>
@@ -112,40 +113,116 @@ double correlation_or_nan(const RankedColumn& reward, const RankedColumn& label)
   return reward.order.size() < 2 ? kNan : spearman(reward, label).r;
 }
 
+// b - a of every resample, by dimension and for their mean.
+struct Draws {
+  std::vector<std::vector<double>> dimension_K;
+  std::vector<double> mean;
+
+  void add(const Draws& other) {
+    for (size_t k = 0; k < dimension_K.size(); ++k) add(dimension_K[k], other.dimension_K[k]);
+    add(mean, other.mean);
+  }
+  void divide(double divisor) {
+    for (auto& column : dimension_K)
+      for (double& x : column) x /= divisor;
+    for (double& x : mean) x /= divisor;
+  }
+
+ private:
+  static void add(std::vector<double>& sum, const std::vector<double>& more) {
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += more[i];
+  }
+};
+
+// Two models on the samples that both have, sorted once and ready to be resampled.
+class PairedRun {
+ public:
+  PairedRun(const Predictions& a, const Predictions& b) {
+    const Matched matched = match(a.ids, b.ids);
+    const Table table_a(a), table_b(b);
+    rows_ = matched.rows.size();
+    values = {.n = static_cast<int64_t>(rows_), .only_in_a = matched.only_in_a, .only_in_b = matched.only_in_b};
+    std::vector<double> values_a, values_b;
+    for (size_t k = 0; k < a.dimensions.size(); ++k) {
+      const size_t in_b = column_named(b.dimensions, a.dimensions[k]);
+      if (in_b == b.dimensions.size()) continue;
+      const PairedColumn column = paired_column(a, table_a, table_b, matched, {k, in_b});
+      const RankedColumn label = rank_column(column.a.label), reward_a = rank_column(column.a.reward), reward_b = rank_column(column.reward_b);
+      ComparedValue value{.name = a.dimensions[k], .a = correlation_or_nan(reward_a, label), .b = correlation_or_nan(reward_b, label),
+                          .n = static_cast<int64_t>(column.a.rows.size())};
+      values_a.push_back(value.a);
+      values_b.push_back(value.b);
+      if (std::isnan(value.a + value.b)) values_a.back() = values_b.back() = kNan;  // the mean is over dimensions defined for both
+      values.dimensions.push_back(std::move(value));
+      resampled_.emplace_back(ResampledSpearman(reward_a, label, column.a.rows, rows_), ResampledSpearman(reward_b, label, column.a.rows, rows_));
+    }
+    if (resampled_.empty()) throw core::DataError("mvrm eval compare: A and B have no dimension in common");
+    values.mean = {.name = "mean", .a = mean_defined(values_a), .b = mean_defined(values_b), .n = values.n};
+  }
+
+  Draws resample(const CompareOptions& options) const {
+    const auto resamples = static_cast<size_t>(options.resamples);
+    Draws draws{.dimension_K = std::vector<std::vector<double>>(resampled_.size(), std::vector<double>(resamples)), .mean = std::vector<double>(resamples)};
+    for_each_resample(rows_, options.resamples, options.seed, options.threads, [&](int64_t draw, const RowCounts& counts) {
+      std::vector<double> one(resampled_.size());
+      for (size_t k = 0; k < one.size(); ++k) one[k] = resampled_[k].second(counts) - resampled_[k].first(counts);
+      for (size_t k = 0; k < one.size(); ++k) draws.dimension_K[k][static_cast<size_t>(draw)] = one[k];
+      draws.mean[static_cast<size_t>(draw)] = mean_defined(one);
+    });
+    return draws;
+  }
+
+  CompareResult values;   // without intervals
+
+ private:
+  size_t rows_ = 0;
+  std::vector<std::pair<ResampledSpearman, ResampledSpearman>> resampled_;
+};
+
+// Sums the values of another run; samples are counted once.
+void add(CompareResult& sum, const CompareResult& more) {
+  const auto same_name = [](const ComparedValue& x, const ComparedValue& y) { return x.name == y.name; };
+  if (!std::equal(sum.dimensions.begin(), sum.dimensions.end(), more.dimensions.begin(), more.dimensions.end(), same_name)) {
+    throw core::DataError("mvrm eval compare: the runs have different dimensions");
+  }
+  const auto add_value = [](ComparedValue& x, const ComparedValue& y) {
+    x.a += y.a;
+    x.b += y.b;
+  };
+  for (size_t k = 0; k < sum.dimensions.size(); ++k) add_value(sum.dimensions[k], more.dimensions[k]);
+  add_value(sum.mean, more.mean);
+}
+
 }  // namespace
 
 CompareResult compare_spearman(const Predictions& a, const Predictions& b, const CompareOptions& options) {
-  const Matched matched = match(a.ids, b.ids);
-  const Table table_a(a), table_b(b);
-  const auto rows = matched.rows.size(), resamples = static_cast<size_t>(options.resamples);
-  CompareResult result{.n = static_cast<int64_t>(rows), .only_in_a = matched.only_in_a, .only_in_b = matched.only_in_b};
-  std::vector<std::pair<ResampledSpearman, ResampledSpearman>> resampled;
-  std::vector<double> values_a, values_b;
-  for (size_t k = 0; k < a.dimensions.size(); ++k) {
-    const size_t in_b = column_named(b.dimensions, a.dimensions[k]);
-    if (in_b == b.dimensions.size()) continue;
-    const PairedColumn column = paired_column(a, table_a, table_b, matched, {k, in_b});
-    const RankedColumn label = rank_column(column.a.label), reward_a = rank_column(column.a.reward), reward_b = rank_column(column.reward_b);
-    ComparedValue value{.name = a.dimensions[k], .a = correlation_or_nan(reward_a, label), .b = correlation_or_nan(reward_b, label),
-                        .n = static_cast<int64_t>(column.a.rows.size())};
-    values_a.push_back(value.a);
-    values_b.push_back(value.b);
-    if (std::isnan(value.a + value.b)) values_a.back() = values_b.back() = kNan;  // the mean is over dimensions defined for both
-    result.dimensions.push_back(std::move(value));
-    resampled.emplace_back(ResampledSpearman(reward_a, label, column.a.rows, rows), ResampledSpearman(reward_b, label, column.a.rows, rows));
+  return compare_spearman(std::vector<ComparedRun>{{&a, &b}}, options);
+}
+
+CompareResult compare_spearman(const std::vector<ComparedRun>& runs, const CompareOptions& options) {
+  MVRM_CHECK(!runs.empty(), "no runs to compare");
+  CompareResult result;
+  Draws sum;
+  for (size_t r = 0; r < runs.size(); ++r) {
+    PairedRun run(*runs[r].a, *runs[r].b);
+    const bool same_samples = r == 0 || runs[r].a->ids == runs[0].a->ids;
+    const Draws draws = run.resample({options.resamples, same_samples ? options.seed : core::combine64(options.seed, r), options.threads});
+    if (r == 0) {
+      result = run.values;
+      sum = draws;
+    } else {
+      add(result, run.values);
+      sum.add(draws);
+    }
   }
-  if (resampled.empty()) throw core::DataError("mvrm eval compare: A and B have no dimension in common");
-  std::vector<std::vector<double>> differences(resampled.size(), std::vector<double>(resamples));
-  std::vector<double> mean_differences(resamples);
-  for_each_resample(rows, options.resamples, options.seed, options.threads, [&](int64_t draw, const RowCounts& counts) {
-    std::vector<double> one(resampled.size());
-    for (size_t k = 0; k < one.size(); ++k) one[k] = resampled[k].second(counts) - resampled[k].first(counts);
-    for (size_t k = 0; k < one.size(); ++k) differences[k][static_cast<size_t>(draw)] = one[k];
-    mean_differences[static_cast<size_t>(draw)] = mean_defined(one);
-  });
-  for (size_t k = 0; k < resampled.size(); ++k) judge(result.dimensions[k], std::move(differences[k]));
-  result.mean = {.name = "mean", .a = mean_defined(values_a), .b = mean_defined(values_b), .n = result.n};
-  judge(result.mean, std::move(mean_differences));
+  const auto divisor = static_cast<double>(runs.size());
+  sum.divide(divisor);
+  for (size_t k = 0; k <= result.dimensions.size(); ++k) {
+    ComparedValue& value = k < result.dimensions.size() ? result.dimensions[k] : result.mean;
+    value.a /= divisor;
+    value.b /= divisor;
+    judge(value, std::move(k < result.dimensions.size() ? sum.dimension_K[k] : sum.mean));
+  }
   return result;
 }
 

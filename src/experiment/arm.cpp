@@ -3,7 +3,6 @@
 #include <mvrm/experiment/arm.h>
 
 #include <ATen/ATen.h>
-#include <map>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/dist/communicator.h>
@@ -13,6 +12,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "truth.h"
+
 namespace mvrm::experiment {
 
 namespace fs = std::filesystem;
@@ -20,19 +21,8 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-// The labels before corruption, by id.
-std::map<std::string, Json> true_labels(const fs::path& truth_file) {
-  std::map<std::string, Json> labels;
-  std::istringstream lines(core::read_file(truth_file));
-  for (std::string line; std::getline(lines, line);) {
-    const Json row = Json::parse(line);
-    labels.emplace(row.at("id").get<std::string>(), row.at("labels"));
-  }
-  return labels;
-}
-
 void write_clean_labels(const DataFiles& data) {
-  const auto labels = true_labels(data.truth);
+  const TrueLabels labels = read_true_labels(data.truth);
   std::istringstream lines(core::read_file(data.train));
   std::string clean;
   for (std::string line; std::getline(lines, line);) {
@@ -53,10 +43,16 @@ DataFiles render(const fs::path& directory, const synth::SynthConfig& config, co
   return data;
 }
 
-SeedRuns::SeedRuns(fs::path directory, uint64_t seed, run::RunConfig config, DataFiles data, const core::Context& context)
-    : directory_(std::move(directory)), seed_(seed), config_(std::move(config)), data_(std::move(data)), context_(context) {}
+const Arm kBaseline = [] {
+  Arm arm;
+  arm.name = "baseline";
+  return arm;
+}();
 
-eval::EvalResult SeedRuns::train(const Arm& arm) {
+SeedRuns::SeedRuns(fs::path directory, uint64_t seed, run::RunConfig config, DataFiles data, dist::Communicator* comm)
+    : directory_(std::move(directory)), seed_(seed), config_(std::move(config)), data_(std::move(data)), comm_(comm) {}
+
+eval::EvalResult SeedRuns::train(const Arm& arm, const core::Context& context) {
   run::RunConfig config = config_;
   config.run.dir = directory_of(arm);
   config.run.seed = seed_;
@@ -64,24 +60,25 @@ eval::EvalResult SeedRuns::train(const Arm& arm) {
   config.eval.data = data_.test;
   config.refine = arm.refine;
   config.training.balance.strategy = arm.balance;
-  if (arm.refine.strategy != "none" && arm.refine.profile == "auto") {
-    profile();
+  if (arm.refine.strategy != "none" && arm.refine.strategy != "correction" && arm.refine.profile == "auto") {
+    profile(context);
     config.refine.profile = (directory_ / "profile").string();
   }
-  const auto comm = dist::make_single();
-  const run::TrainOutcome outcome = run::train_run(config, "auto", *comm, context_);
+  const auto alone = comm_ == nullptr ? dist::make_single() : nullptr;
+  const run::TrainOutcome outcome = run::train_run(config, "auto", comm_ == nullptr ? *alone : *comm_, context);
   if (outcome.stopped_by_signal) {
     throw core::Error("stopped; a checkpoint was written, start the same command again to continue", core::ExitStatus::stopped);
   }
   return *outcome.evaluation;
 }
 
-const influence::Profile& SeedRuns::profile() {
+const influence::Profile& SeedRuns::profile(const core::Context& context) {
   if (profile_) return *profile_;
-  train(kBaseline);
-  const auto comm = dist::make_single();
+  train(kBaseline, context);
+  const auto alone = comm_ == nullptr ? dist::make_single() : nullptr;
   profile_ = run::profile_run({.model_dir = directory_of(kBaseline) / "model", .data_file = data_.train, .out_dir = directory_ / "profile",
-                               .data = config_.data, .dtype = config_.model.dtype}, *comm, context_);
+                               .data = config_.data, .dtype = config_.model.dtype, .features = "f32", .space = "head+mlp", .all_cores = false},
+                              comm_ == nullptr ? *alone : *comm_, context);
   return *profile_;
 }
 

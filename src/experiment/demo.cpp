@@ -72,14 +72,14 @@ Json run_seed(const DemoOptions& options, const run::RunConfig& training, uint64
   const DataFiles data = timer.run("render " + std::to_string(sizes.videos) + " noisy and " + std::to_string(sizes.test_videos) + " clean clips", [&] {
     return render(directory / "data", {.videos = sizes.videos, .test_videos = sizes.test_videos, .noise = options.noise, .seed = seed}, context);
   });
-  SeedRuns runs(directory, seed, training, data, context);
-  result["spearman"]["baseline"] = timer.run("train the baseline on noisy labels", [&] { return spearman_of(runs.train(kBaseline)); });
-  const influence::Profile& profile = *timer.run("profile the training set", [&] { return &runs.profile(); });
+  SeedRuns runs(directory, seed, training, data);
+  result["spearman"]["baseline"] = timer.run("train the baseline on noisy labels", [&] { return spearman_of(runs.train(kBaseline, context)); });
+  const influence::Profile& profile = *timer.run("profile the training set", [&] { return &runs.profile(context); });
   result["auroc"] = timer.run("compare with the planted noise", [&] { return auroc_of(profile, data.truth); });
   result["feature_sq_norm_cv"] = influence::loss_similarity(profile, options.alpha_percent).feature_sq_norm_cv;
   for (const Arm& arm : arms_of(options.alpha_percent)) {
     const std::string title = arm.clean_labels ? "train on clean labels: the upper bound" : "refine and train again: " + arm.name;
-    result["spearman"][arm.name] = timer.run(title, [&] { return spearman_of(runs.train(arm)); });
+    result["spearman"][arm.name] = timer.run(title, [&] { return spearman_of(runs.train(arm, context)); });
   }
   return result;
 }

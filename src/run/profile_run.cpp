@@ -72,7 +72,7 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
   }
   influence::Profile profile = options.from_dir.empty() ? from_model(options, comm, context) : from_profile(options, input);
   if (comm.is_main()) {
-    use_all_cores();
+    if (options.all_cores) use_all_cores();
     apply_estimator(profile, options, input);
     influence::write_profile(options.out_dir, profile);
   }

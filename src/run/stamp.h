@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A step that is done leaves a stamp: a file that holds the hash of its inputs. The same inputs again: the step is not repeated.
+// A step that is done leaves a stamp, a file named after it that holds the hash of its inputs. The same inputs again: it is not repeated.
 #pragma once
 #include <filesystem>
 #include <mvrm/core/files.h>
@@ -7,12 +7,12 @@
 
 namespace mvrm::run {
 
-inline bool stamp_matches(const std::filesystem::path& directory, const std::string& key) {
-  const auto path = directory / "done";
+inline bool stamp_matches(const std::filesystem::path& directory, const std::string& key, const char* step = "done") {
+  const auto path = directory / step;
   return std::filesystem::is_regular_file(path) && core::read_file(path, 1 << 20) == key + "\n";
 }
-inline void write_stamp(const std::filesystem::path& directory, const std::string& key) {
-  core::write_file_atomic(directory / "done", key + "\n");
+inline void write_stamp(const std::filesystem::path& directory, const std::string& key, const char* step = "done") {
+  core::write_file_atomic(directory / step, key + "\n");
 }
 
 }  // namespace mvrm::run

@@ -131,6 +131,12 @@ eval::EvalResult evaluate(const model::RewardModel& model, data::Dataset& datase
   return result;
 }
 
+// The rewards that a finished run gave to these test clips, when it has done so.
+std::optional<eval::EvalResult> finished_evaluation(const fs::path& run_dir, const std::string& key) {
+  if (!stamp_matches(run_dir, key, "evaluated") || !fs::exists(run_dir / "predictions.jsonl")) return std::nullopt;
+  return eval::evaluate_spearman(eval::read_predictions(run_dir / "predictions.jsonl"));
+}
+
 }  // namespace
 
 std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs::path& file, const fs::path& model_dir,
@@ -159,10 +165,14 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
   const auto eval_set = eval_file.empty() ? nullptr : open_dataset(config.data, eval_file, config.model.path, run_context);
 
   const std::string key = input_key(config, *plan, dataset->manifest().hash);
+  const std::string evaluation_key = eval_set ? core::sha256_hex(key + eval_set->manifest().hash) : "";
   TrainOutcome outcome;
   model::RewardModel model;
   if (resume == "auto" && stamp_matches(config.run.dir, key)) {
     if (comm.is_main()) run_context.log.info(config.run.dir.string() + ": already trained with these inputs");
+    if (eval_set) outcome.evaluation = finished_evaluation(config.run.dir, evaluation_key);
+    comm.barrier();   // nobody writes before all have read
+    if (outcome.evaluation) return outcome;
     model = model::load_reward_model(config.run.dir / "model", dtype_from_name(config.model.dtype));
   } else {
     model = initial_model(config);
@@ -178,7 +188,9 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     comm.barrier();
     if (comm.is_main()) write_stamp(config.run.dir, key);
   }
-  if (eval_set) outcome.evaluation = evaluate(model, *eval_set, config.run.dir, comm, run_context);
+  if (!eval_set) return outcome;
+  outcome.evaluation = evaluate(model, *eval_set, config.run.dir, comm, run_context);
+  if (comm.is_main()) write_stamp(config.run.dir, evaluation_key, "evaluated");
   return outcome;
 }
 

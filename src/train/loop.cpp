@@ -5,7 +5,6 @@
 #include "balanced_step.h"
 #include "calendar.h"
 #include "metrics.h"
-#include "stop_signals.h"
 #include "training.h"
 
 #include <ATen/ATen.h>
@@ -17,6 +16,7 @@
 #include <mvrm/core/random.h>
 #include <mvrm/train/checkpoint.h>
 #include <mvrm/train/schedule.h>
+#include <mvrm/train/stop_signals.h>
 #include <numeric>
 
 namespace mvrm::train {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "stop_signals.h"
+#include <mvrm/train/stop_signals.h>
 
 #include <array>
 #include <atomic>

@@ -50,6 +50,33 @@ TEST(Compare, AModelIsNoBetterThanItself) {
   EXPECT_EQ(result.mean.p_value, 1);
 }
 
+TEST(Compare, RunsOverTheSameSamplesAreResampledTogether) {
+  const auto a = model(100, 2, 1), b = model(100, 1, 2);
+  const auto once = eval::compare_spearman(a, b, {.resamples = 200});
+  const auto twice = eval::compare_spearman(std::vector<eval::ComparedRun>{{&a, &b}, {&a, &b}}, {.resamples = 200});
+  EXPECT_DOUBLE_EQ(twice.mean.difference, once.mean.difference);
+  EXPECT_DOUBLE_EQ(twice.mean.low, once.mean.low);
+  EXPECT_DOUBLE_EQ(twice.dimensions[1].high, once.dimensions[1].high);
+  // What the second run undoes in every single resample leaves nothing.
+  const auto undone = eval::compare_spearman(std::vector<eval::ComparedRun>{{&a, &b}, {&b, &a}}, {.resamples = 200});
+  EXPECT_EQ(undone.mean.low, 0);
+  EXPECT_EQ(undone.mean.high, 0);
+}
+
+TEST(Compare, RunsOverOtherSamplesAreResampledApart) {
+  const auto a = model(100, 2, 1), b = model(100, 1, 2);
+  auto other_a = a, other_b = b;
+  for (auto* run : {&other_a, &other_b})
+    for (auto& id : run->ids) id = "other " + id;
+  const auto apart = eval::compare_spearman(std::vector<eval::ComparedRun>{{&a, &b}, {&other_a, &other_b}}, {.resamples = 2000});
+  const auto once = eval::compare_spearman(a, b, {.resamples = 2000});
+  EXPECT_DOUBLE_EQ(apart.mean.difference, once.mean.difference);
+  EXPECT_NEAR((apart.mean.high - apart.mean.low) / (once.mean.high - once.mean.low), std::sqrt(0.5), 0.08);   // two independent halves
+  auto renamed = other_b;
+  renamed.dimensions = {"a", "c"};
+  EXPECT_THROW(eval::compare_spearman(std::vector<eval::ComparedRun>{{&a, &b}, {&other_a, &renamed}}, {.resamples = 10}), core::DataError);
+}
+
 // Two models of the same quality: over 40 draws of noise, p below 0.1 must be rare (expected 4) and p must spread.
 TEST(Compare, EqualModelsGiveSmallPRarely) {
   int small = 0, above_half = 0;

@@ -24,6 +24,13 @@ struct CompareOptions {
 };
 // Spearman, samples matched by id. Throws DataError when no id is in both, an id repeats, or two labels of a sample differ.
 CompareResult compare_spearman(const Predictions& a, const Predictions& b, const CompareOptions& options = {});
+// The same for two methods trained several times: every number is the mean over the runs, each of which is resampled; runs over the same
+// samples are resampled together. Counts are those of the first run. Throws DataError, also when runs have different dimensions.
+struct ComparedRun {
+  const Predictions* a = nullptr;
+  const Predictions* b = nullptr;
+};
+CompareResult compare_spearman(const std::vector<ComparedRun>& runs, const CompareOptions& options = {});
 // Pairwise accuracy, pairs matched by number.
 CompareResult compare_pairs(const PairTable& a, const PairTable& b, const CompareOptions& options = {});
 std::string to_json_text(const CompareResult& result);

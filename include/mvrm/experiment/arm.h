@@ -4,6 +4,7 @@
 #pragma once
 #include <filesystem>
 #include <mvrm/core/context.h>
+#include <mvrm/dist/communicator.h>
 #include <mvrm/eval/rank_correlation.h>
 #include <mvrm/influence/profile.h>
 #include <mvrm/run/run_config.h>
@@ -30,16 +31,19 @@ struct DataFiles {
 // Renders a data set into `directory` (nothing to do when it is there) and writes the clean labels beside the corrupted ones.
 DataFiles render(const std::filesystem::path& directory, const synth::SynthConfig& config, const core::Context& context);
 
-// The runs of one seed. Not thread-safe.
+// The runs of one seed on one data set. Different arms may be trained at the same time once profile() has returned.
 class SeedRuns {
  public:
-  // `config`: the training that all arms share; its run.dir, run.seed, data files, refine and balance are replaced.
-  SeedRuns(std::filesystem::path directory, uint64_t seed, run::RunConfig config, DataFiles data, const core::Context& context);
+  // `config`: the training that all arms share; its run.dir, run.seed, data files, refine and balance.strategy are replaced. `comm` must
+  // outlive this; nullptr: every run is a world of its own in this process.
+  SeedRuns(std::filesystem::path directory, uint64_t seed, run::RunConfig config, DataFiles data, dist::Communicator* comm = nullptr);
   // Trains and evaluates on the test file. Throws Error (stopped) when a signal ended it; a checkpoint is written then.
-  eval::EvalResult train(const Arm& arm);
-  // Of the model that was trained on all labels; trains it when it is not there.
-  const influence::Profile& profile();
+  eval::EvalResult train(const Arm& arm, const core::Context& context);
+  // Of the model that was trained on all labels, with features and influence matrix; trains it when it is not there.
+  const influence::Profile& profile(const core::Context& context);
+  uint64_t seed() const { return seed_; }
   const DataFiles& data() const { return data_; }
+  const std::filesystem::path& directory() const { return directory_; }
   std::filesystem::path directory_of(const Arm& arm) const { return directory_ / arm.name; }
 
  private:
@@ -47,10 +51,10 @@ class SeedRuns {
   uint64_t seed_;
   run::RunConfig config_;
   DataFiles data_;
-  core::Context context_;
+  dist::Communicator* comm_;
   std::optional<influence::Profile> profile_;
 };
-inline const Arm kBaseline{.name = "baseline"};
+extern const Arm kBaseline;   // all labels, equal weights
 
 // Area under the ROC curve of a risk table [N, K] against corrupted cells, per dimension, then their mean.
 std::vector<double> auroc_by_dimension(const core::Tensor& risk_NK, const core::Tensor& corrupted_NK);

@@ -23,6 +23,7 @@ struct ProfileRunOptions {
   std::string space;                            // "" = none, or a name of influence::spaces(): keeps gradient products for row_sum
   std::string estimator = "closed_form";        // a name of influence::estimators(): what self_influence holds
   std::vector<std::pair<std::filesystem::path, double>> checkpoints;   // profiles and learning rates of estimator tracin
+  bool all_cores = true;                        // for the algebra at the end; false when other work shares this process
 };
 // Resumes a partial profile in out_dir; a complete one of the same model and data is read back.
 influence::Profile profile_run(const ProfileRunOptions& options, dist::Communicator& comm, const core::Context& context);
