@@ -60,6 +60,7 @@ eval::EvalResult SeedRuns::train(const Arm& arm, const core::Context& context) {
   config.eval.data = data_.test;
   config.refine = arm.refine;
   config.training.balance.strategy = arm.balance;
+  if (arm.balance_at_model_lr) config.training.balance.uncertainty_weighting.lr = {.word = "model"};
   if (arm.refine.strategy != "none" && arm.refine.strategy != "correction" && arm.refine.profile == "auto") {
     profile(context);
     config.refine.profile = (directory_ / "profile").string();

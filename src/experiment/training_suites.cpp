@@ -65,6 +65,8 @@ ResultTable spearman_table(Study& study, const std::vector<Run>& runs, const std
 Needs main_needs(const ExperimentConfig& config) {
   Needs needs{.runs = {baseline_run(),
                        {.method = "uncertainty weighting", .arm = balancing_arm("uncertainty_weighting")},
+                       {.method = "uncertainty weighting at the model's learning rate",
+                        .arm = {.name = "uncertainty_weighting-model-lr", .balance = "uncertainty_weighting", .balance_at_model_lr = true}},
                        {.method = "RLW", .arm = balancing_arm("rlw")},
                        {.method = "PCGrad", .arm = balancing_arm("pcgrad")}}};
   const auto runs = data_side_runs(config.experiment.alpha, config.experiment.tau);

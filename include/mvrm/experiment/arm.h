@@ -19,6 +19,7 @@ struct Arm {
   std::string name;                // also the name of its folder
   run::RefineSection refine = {};  // profile "auto" = the profile of this seed's baseline
   std::string balance = "equal";
+  bool balance_at_model_lr = false;   // uncertainty weighting learns its weights at the learning rate of the model, not at its own
   bool clean_labels = false;       // trains on DataFiles::clean
 };
 
