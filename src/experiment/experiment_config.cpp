@@ -9,8 +9,13 @@ namespace mvrm::experiment {
 
 namespace {
 
+// A path that is nowhere stays as it is: whoever reads it says best what is missing.
 void find(std::filesystem::path& path) {
-  if (path.is_relative() && !path.empty() && !std::filesystem::exists(path)) path = run::find_shipped(path);
+  if (path.empty() || path.is_absolute() || std::filesystem::exists(path)) return;
+  try {
+    path = run::find_shipped(path);
+  } catch (const core::Error&) {
+  }
 }
 
 void check(const ExperimentConfig& config) {
@@ -35,9 +40,7 @@ ExperimentConfig load_experiment_config(const std::vector<std::filesystem::path>
   ExperimentConfig config;
   config::read(config::load(files, overrides), config);
   check(config);
-  find(config.training.model.path);
-  if (!config.backbone.model.empty()) find(config.backbone.model);
-  if (!config.backbone.init.empty()) find(config.backbone.init);
+  for (auto* path : {&config.training.model.path, &config.backbone.model, &config.backbone.init}) find(*path);
   return config;
 }
 

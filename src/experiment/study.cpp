@@ -33,7 +33,7 @@ std::string name_of(Group group) {
   return "";
 }
 
-Study::Study(const ExperimentConfig& config, fs::path directory, dist::Communicator* comm) : config_(config), directory_(std::move(directory)) {
+Study::Study(const ExperimentConfig& config, fs::path directory, dist::Communicator* comm) : config_(config), directory_(std::move(directory)), comm_(comm) {
   const auto folder = [&](Group group, uint64_t seed) { return directory_ / name_of(group) / ("seed-" + std::to_string(seed)); };
   for (const Group group : {Group::main, Group::backbone, Group::same_data, Group::planted}) {
     for (int64_t s = 0; s < seeds(); ++s) {

@@ -23,6 +23,7 @@ class Study {
   Study(const ExperimentConfig& config, std::filesystem::path directory, dist::Communicator* comm);
   const ExperimentConfig& config() const { return config_; }
   const std::filesystem::path& directory() const { return directory_; }
+  dist::Communicator* comm() const { return comm_; }   // nullptr: every step is a world of its own
   int64_t seeds() const { return config_.experiment.seeds; }
   SeedRuns& runs(Group group, int64_t seed) { return groups_.at(resolved(group, seed)).at(static_cast<size_t>(seed)); }
   const SeedRuns& runs(Group group, int64_t seed) const { return groups_.at(resolved(group, seed)).at(static_cast<size_t>(seed)); }
@@ -39,6 +40,7 @@ class Study {
  private:
   ExperimentConfig config_;
   std::filesystem::path directory_;
+  dist::Communicator* comm_;
   std::map<Group, std::vector<SeedRuns>> groups_;
   std::mutex mutex_;   // of what has been read back
   std::map<std::filesystem::path, eval::Predictions> rewards_;

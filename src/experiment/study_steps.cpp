@@ -15,6 +15,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Files that one rank writes and all read.
+void on_main(const Study& study, const std::function<void()>& work) {
+  if (study.comm() == nullptr || study.comm()->is_main()) work();
+  if (study.comm() != nullptr) study.comm()->barrier();
+}
+
+// Calls `work` with the ranks of the study, or with a world of one.
+template <class Work> auto with_ranks(const Study& study, Work work) {
+  if (study.comm() != nullptr) return work(*study.comm());
+  const auto alone = dist::make_single();
+  return work(*alone);
+}
+
 void render_data(const Study& study, Group group, int64_t seed, const core::Context& context) {
   const auto& config = study.config();
   const SeedRuns& runs = study.runs(group, seed);
@@ -36,21 +49,22 @@ void train_backbone(const Study& study, const core::Context& context) {
   const auto& config = study.config();
   const fs::path directory = study.directory() / "backbone";
   constexpr uint64_t kSeed = 1000003;   // clips that no experiment sees
-  const DataFiles data = render(directory / "data", {.videos = config.backbone.videos, .test_videos = 0, .seed = kSeed}, context);
+  const fs::path data = directory / "data";
+  on_main(study, [&] { render(data, {.videos = config.backbone.videos, .test_videos = 0, .seed = kSeed}, context); });
   run::RunConfig training = config.training;
   training.run.dir = directory / "pretraining";
   training.run.seed = kSeed;
   training.model.path = config.backbone.init;
   training.model.init = "random";
   training.data = config.data.reading;
-  training.data.train = data.train;
+  training.data.train = data / "train.jsonl";
   training.data.test.clear();
   training.training.balance.strategy = "equal";
   training.training.optimizer.lr = config.backbone.lr;
   training.training.train.max_steps = config.backbone.steps;
   training.training.train.epochs = 1 + config.backbone.steps * training.training.train.batch / config.backbone.videos;
-  const auto comm = dist::make_single();
-  if (run::train_run(training, "auto", *comm, context).stopped_by_signal) {
+  const auto outcome = with_ranks(study, [&](dist::Communicator& comm) { return run::train_run(training, "auto", comm, context); });
+  if (outcome.stopped_by_signal) {
     throw core::Error("stopped; a checkpoint was written, start the same command again to continue", core::ExitStatus::stopped);
   }
 }
@@ -72,13 +86,15 @@ size_t StudySteps::data(Group group, int64_t seed) {
   const auto nothing = [](const core::Context&) {};
   if (group == Group::planted) {
     return once({group, seed, "data"}, title(group, seed, "plant wrong labels"), {data(Group::main, seed)},
-                [&study = study_, seed](const core::Context&) { plant_labels(study, seed); });
+                [&study = study_, seed](const core::Context&) { on_main(study, [&] { plant_labels(study, seed); }); });
   }
   if (group == Group::same_data) return data(Group::main, 0);
   if (group == Group::backbone) return data(Group::main, seed);
   if (!study_.config().renders()) return once({Group::main, 0, "data"}, "data files", {}, nothing);
   return once({group, seed, "data"}, title(group, seed, "render"), {},
-              [&study = study_, group, seed](const core::Context& context) { render_data(study, group, seed, context); });
+              [&study = study_, group, seed](const core::Context& context) {
+                on_main(study, [&] { render_data(study, group, seed, context); });
+              });
 }
 
 size_t StudySteps::baseline(Group group, int64_t seed) {
@@ -115,14 +131,15 @@ void StudySteps::ask_about_pairs(const Run& run, int64_t seed, size_t after) {
   if (clips.empty()) {
     clips = study_.pairs_directory(seed) / "pairs.jsonl";
     waits.push_back(once({Group::main, seed, "pairs"}, title(Group::main, seed, "render pairs"), {}, [&study = study_, seed](const core::Context& context) {
-      render_pairs(study.pairs_directory(seed), study.config().render.pairs, study.runs(Group::main, seed).seed(), context);
+      on_main(study, [&] { render_pairs(study.pairs_directory(seed), study.config().render.pairs, study.runs(Group::main, seed).seed(), context); });
     }));
   }
   once({Group::main, seed, "pairs " + run.arm.name}, title(Group::main, seed, run.arm.name + " on pairs"), std::move(waits),
        [&study = study_, run, seed, clips](const core::Context& context) {
-         const auto comm = dist::make_single();
-         run::eval_run({.model_dir = study.runs(Group::main, seed).directory_of(run.arm) / "model", .data_file = clips, .data = study.config().data.reading,
-                        .dtype = study.config().training.model.dtype, .out = study.pair_rewards_file(seed, run.arm)}, *comm, context);
+         const run::EvalRunOptions options{.model_dir = study.runs(Group::main, seed).directory_of(run.arm) / "model", .data_file = clips,
+                                           .data = study.config().data.reading, .dtype = study.config().training.model.dtype,
+                                           .out = study.pair_rewards_file(seed, run.arm)};
+         with_ranks(study, [&](dist::Communicator& comm) { run::eval_run(options, comm, context); });
        });
 }
 

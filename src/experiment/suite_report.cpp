@@ -96,7 +96,7 @@ report::Document to_document(const std::vector<SuiteResult>& results, const Expe
   report::Document document{.title = results.size() == 1 ? "mvrm experiment " + results.front().suite : "mvrm experiment", .blocks = {}};
   document.blocks.emplace_back(report::Paragraph{setting_of(config)});
   for (const auto& result : results) {
-    document.blocks.emplace_back(report::Heading{result.title + " (`" + result.suite + "`)"});
+    document.blocks.emplace_back(report::Heading{result.title + " (" + result.suite + ")"});
     document.blocks.emplace_back(report::Paragraph{result.published});
     for (const auto& table : result.tables) {
       document.blocks.emplace_back(report::Heading{table.title, 3});
