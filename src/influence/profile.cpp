@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "profile_store.h"
 
@@ -126,8 +127,10 @@ Profile read_profile(const fs::path& directory) {
   read_samples(need(directory, "samples.jsonl"), profile);
   need(directory, "profile.safetensors");
   shape.rows = static_cast<int64_t>(profile.ids.size());
+  const int64_t width = std::exchange(shape.feature_width, 0);
   allocate(profile, shape);
-  read_rows(directory, profile);
+  if (width > 0) profile.feature_ND = at::empty({shape.rows, width}, shape.feature_dtype);   // not touched: it becomes a view of the file
+  read_rows(directory, profile, /*map_features=*/true);
   return profile;
 }
 

@@ -77,7 +77,7 @@ void ProfileStore::create(const fs::path& directory, const Profile& profile) {
   core::write_safetensors(directory / kFileName, tensors);
 }
 
-void read_rows(const fs::path& directory, Profile& profile) {
+void read_rows(const fs::path& directory, Profile& profile, bool map_features) {
   const auto file = open_file(directory);
   for (const auto& [name, tensor] : tensors_of(profile)) {
     if (!tensor->defined()) continue;
@@ -86,7 +86,7 @@ void read_rows(const fs::path& directory, Profile& profile) {
       throw core::DataError((directory / kFileName).string() + ": '" + name +
                             "' is missing or of another shape; delete the folder to profile anew");
     }
-    *tensor = file.tensor(name).clone();
+    *tensor = map_features && name == "feature" ? file.tensor(name) : file.tensor(name).clone();
   }
 }
 

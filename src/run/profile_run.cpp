@@ -6,6 +6,7 @@
 #include <mvrm/core/files.h>
 #include <mvrm/influence/estimator.h>
 #include <mvrm/influence/profile_pass.h>
+#include <mvrm/influence/whatif.h>
 #include <mvrm/refine/corrections.h>
 #include <mvrm/report/table.h>
 #include <mvrm/run/process.h>
@@ -75,6 +76,10 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
     use_all_cores();
     apply_estimator(profile, options, input);
     influence::write_profile(options.out_dir, profile);
+    if (options.fit_head && profile.feature_ND.defined()) {
+      const auto [feature_ND, label_NK] = influence::fit_table(profile);
+      influence::kept_ridge(options.out_dir, feature_ND, label_NK, {}, context);
+    }
   }
   profile.self_influence_NK = profile.self_influence_NK.contiguous();
   comm.broadcast(profile.self_influence_NK);   // other ranks wait for the files too

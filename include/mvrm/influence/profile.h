@@ -59,7 +59,8 @@ core::Tensor dimension_correlations(const Profile& profile);
 
 // Directory of cli.md: profile.safetensors, samples.jsonl, profile.json, self_influence.csv. Atomic per file.
 void write_profile(const std::filesystem::path& directory, const Profile& profile);
-// Throws DataError naming the file and the cause; a profile that is not finished is one.
+// feature_ND is a read-only view of the file: clone it before writing. Throws DataError naming the file and the cause; a profile that is not
+// finished is one.
 Profile read_profile(const std::filesystem::path& directory);
 // Throws DataError naming both when the profile was not made from this data file.
 void check_data(const Profile& profile, const std::string& data_hash, const std::filesystem::path& data_file);
