@@ -53,6 +53,7 @@ Json summary_of(const Profile& profile) {
                 {"samples", profile.ids.size()},
                 {"estimator", profile.estimator},
                 {"space", profile.space},
+                {"running_loss", profile.running_loss_NK.defined()},
                 {"prefix_frames", profile.prefix_prediction_NFK.defined() ? profile.prefix_prediction_NFK.size(1) : 0},
                 {"features", feature_dtype_name(profile)},
                 {"feature_width", profile.feature_ND.defined() ? profile.feature_ND.size(1) : 0},
@@ -86,7 +87,7 @@ Profile read_summary(const fs::path& path, ProfileShape& shape) try {
                   .estimator = document.value("estimator", "closed_form"),
                   .space = document.value("space", "")};
   shape = {.dimensions = static_cast<int64_t>(profile.dimensions.size()), .frames = document.value("prefix_frames", int64_t{0}),
-           .kernel = !profile.space.empty(), .feature_width = document.value("feature_width", int64_t{0})};
+           .kernel = !profile.space.empty(), .running_loss = document.value("running_loss", false), .feature_width = document.value("feature_width", int64_t{0})};
   if (shape.feature_width > 0) shape.feature_dtype = feature_dtype_from_name(document.at("features").get<std::string>());
   return profile;
 } catch (const nlohmann::json::exception&) {

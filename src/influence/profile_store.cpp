@@ -28,6 +28,7 @@ void allocate(Profile& profile, const ProfileShape& shape) {
   profile.self_influence_NK = nan({rows, dimensions});
   profile.prefix_prediction_NFK = shape.frames > 0 ? nan({rows, shape.frames, dimensions}) : at::Tensor();
   profile.kernel_NKK = shape.kernel ? nan({rows, dimensions, dimensions}) : at::Tensor();
+  profile.running_loss_NK = shape.running_loss ? nan({rows, dimensions}) : at::Tensor();
   profile.done_N = at::zeros({rows}, at::kByte);
   profile.feature_ND = shape.feature_width > 0 ? nan({rows, shape.feature_width}, shape.feature_dtype) : at::Tensor();
 }
@@ -40,6 +41,7 @@ std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile) 
           {"feature_sq_norm", &profile.feature_sq_norm_N},
           {"prefix_prediction", &profile.prefix_prediction_NFK},
           {"kernel", &profile.kernel_NKK},
+          {"running_loss", &profile.running_loss_NK},
           {"done", &profile.done_N},
           {"feature", &profile.feature_ND}};
 }

@@ -13,7 +13,7 @@ namespace mvrm::influence {
 struct ProfileShape {
   int64_t rows = 0, dimensions = 0;
   int64_t frames = 0;                        // 0: no prefix rewards
-  bool kernel = false;
+  bool kernel = false, running_loss = false;
   int64_t feature_width = 0;                 // 0: features are not kept
   at::ScalarType feature_dtype = at::kFloat;
 };

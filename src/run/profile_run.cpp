@@ -75,15 +75,19 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
   if (comm.is_main()) {
     use_all_cores();
     apply_estimator(profile, options, input);
+  }
+  profile.self_influence_NK = profile.self_influence_NK.contiguous();
+  comm.broadcast(profile.self_influence_NK);
+  profile.estimator = options.estimator;
+  profile.moments_K = influence::merged_moments(profile.self_influence_NK, comm);
+  if (comm.is_main()) {
     influence::write_profile(options.out_dir, profile);
     if (options.fit_head && profile.feature_ND.defined()) {
       const auto [feature_ND, label_NK] = influence::fit_table(profile);
       influence::kept_ridge(options.out_dir, feature_ND, label_NK, {}, context);
     }
   }
-  profile.self_influence_NK = profile.self_influence_NK.contiguous();
-  comm.broadcast(profile.self_influence_NK);   // other ranks wait for the files too
-  profile.estimator = options.estimator;
+  comm.barrier();   // other ranks wait for the files too
   return profile;
 }
 
