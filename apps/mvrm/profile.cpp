@@ -53,7 +53,7 @@ int profile(const Arguments& arguments) {
   std::vector<std::string> checkpoints;
   double alpha = 0.5;
   int64_t processes = 1;
-  bool json = false, quiet = false;
+  bool json = false, quiet = false, no_fit = false;
   auto* model = app.add_option("--model", options.model_dir, "model directory");
   auto* data = app.add_option("--data", options.data_file, "data file (.json, .jsonl)");
   app.add_option("--out", options.out_dir, "profile directory; a partial profile there is continued")->required();
@@ -62,6 +62,7 @@ int profile(const Arguments& arguments) {
   app.add_option("--head", options.head_dir, "with --from: rewards by this model's head on the kept features")->needs(from);
   auto* features = app.add_option("--features", options.features, "keep the pooled features: f32 (default), bf16 or f16")
                        ->expected(0, 1)->check(CLI::IsMember({"", "f32", "bf16", "f16"}));
+  app.add_flag("--no-fit", no_fit, "with features: leave the fit that 'mvrm whatif' answers from to its first question");
   add_estimator_options(app, options);
   app.add_option("--checkpoint", checkpoints, "PROFILE_DIR=LEARNING_RATE of a checkpoint, for estimator tracin; may be repeated");
   app.add_option("--alpha", alpha, "percentage at which the overlap with High-Loss is reported")->check(CLI::Range(1e-9, 100.0))->capture_default_str();
@@ -77,6 +78,7 @@ int profile(const Arguments& arguments) {
   for (const auto& text : checkpoints) options.checkpoints.push_back(parse_checkpoint(text));
   options.data = {.sampling = sampling.sampling, .max_frames = sampling.max_frames, .max_bad_samples = sampling.max_bad_samples};
   options.dtype = sampling.dtype;
+  options.fit_head = !no_fit;
 
   const dist::WorldConfig world = dist::world_from_environment();
   if (processes > 1 && world.size == 1) return dist::launch_local(static_cast<int>(processes), without_launch(arguments));

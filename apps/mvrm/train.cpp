@@ -17,15 +17,17 @@ int train(const Arguments& arguments) {
   std::vector<std::string> overrides;
   std::string resume = "auto";
   int64_t processes = 1;
-  bool quiet = false;
+  bool quiet = false, collect_influence = false;
   app.add_option("--config", files, "YAML file; several are merged left to right")->required();
   app.add_option("--set", overrides, "key.path=value, e.g. --set optimizer.lr=2e-5");
   app.add_option("--resume", resume, "auto, never, or the path of a checkpoint")->capture_default_str();
   app.add_option("--nproc-per-node", processes, "start this many processes on this machine")->check(CLI::Range(1, 1024))->capture_default_str();
+  app.add_flag("--collect-influence", collect_influence, "train.collect_influence: write a profile from the training forward, without a pass more");
   app.add_flag("--quiet", quiet, "warnings and errors only");
   app.footer("Example: mvrm train --config configs/ddp.yaml --set train.epochs=2");
   if (!parse(app, arguments)) return 0;
 
+  if (collect_influence) overrides.emplace_back("train.collect_influence=true");
   const run::RunConfig config = run::load_run_config(files, overrides);
   const dist::WorldConfig world = dist::world_from_environment();
   if (processes > 1 && world.size == 1) {

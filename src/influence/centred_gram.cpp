@@ -64,25 +64,28 @@ std::vector<CentredGram> centred_grams(const at::Tensor& feature_ND, const at::T
   return grams;
 }
 
-double best_penalty(const CentredGram& gram, const at::Tensor& feature_ND) {
+Penalty best_penalty(const CentredGram& gram, const at::Tensor& feature_ND) {
   const auto [raw_D, basis_DD] = at::linalg_eigh(gram.gram_DD);
   const at::Tensor eigenvalue_D = raw_D.clamp_min(0), penalty_P = penalty_grid(eigenvalue_D);
   const at::Tensor inverse_DP = (eigenvalue_D.unsqueeze(1) + penalty_P.unsqueeze(0)).reciprocal();
   const int64_t penalties = penalty_P.numel(), dimensions = gram.target_nG.size(1), width = eigenvalue_D.numel();
   const at::Tensor weight_DPG = inverse_DP.unsqueeze(2) * basis_DD.t().mm(gram.moment_DG).unsqueeze(1);
-  at::Tensor error_PG = at::zeros({penalties, dimensions}, at::kDouble);
+  at::Tensor error_PG = at::zeros({penalties, dimensions}, at::kDouble), leverage_nP = at::empty({gram.rows.numel(), penalties}, at::kDouble);
+  const double bias = 1.0 / static_cast<double>(gram.rows.numel());
   for_row_blocks(feature_ND, gram.rows, [&](int64_t begin, const at::Tensor& block) {
     const at::Tensor turned = (block - gram.mean_D).mm(basis_DD);
-    const at::Tensor rest_nP = 1 - 1.0 / static_cast<double>(gram.rows.numel()) - turned.square().mm(inverse_DP);
+    const at::Tensor own_nP = turned.square().mm(inverse_DP) + bias;
+    leverage_nP.narrow(0, begin, block.size(0)).copy_(own_nP);
     const at::Tensor reward_nPG = turned.mm(weight_DPG.reshape({width, -1})).view({-1, penalties, dimensions});
     const at::Tensor residual_nPG = reward_nPG - gram.target_nG.narrow(0, begin, block.size(0)).unsqueeze(1);
-    error_PG += (residual_nPG / rest_nP.clamp_min(1e-12).unsqueeze(2)).square().sum(0);
+    error_PG += (residual_nPG / (1 - own_nP).clamp_min(1e-12).unsqueeze(2)).square().sum(0);
   });
   const at::Tensor spread_G = gram.target_nG.square().sum(0);
   const at::Tensor relative_P = (error_PG / spread_G.clamp_min(1e-300)).masked_fill(spread_G == 0, 0).sum(1);
   const double least = relative_P.min().item<double>();
   const at::Tensor good = (relative_P <= least * (1 + 1e-12)).nonzero().flatten();
-  return penalty_P[good[-1].item<int64_t>()].item<double>();
+  const int64_t best = good[-1].item<int64_t>();
+  return {.lambda = penalty_P[best].item<double>(), .leverage_n = leverage_nP.select(1, best).contiguous()};
 }
 
 }  // namespace mvrm::influence

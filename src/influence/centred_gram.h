@@ -25,7 +25,11 @@ void for_row_blocks(const core::Tensor& feature_ND, const core::Tensor& rows,
                     const std::function<void(int64_t begin, const core::Tensor& block)>& use);
 
 // The lambda on a grid of quarter decades that minimises the sum over dimensions of the exact leave-one-out error (PRESS) in units of each
-// dimension's variance; the largest one among equals. One eigendecomposition serves all penalties.
-double best_penalty(const CentredGram& gram, const core::Tensor& feature_ND);
+// dimension's variance; the largest one among equals. One eigendecomposition serves all penalties, and gives the leverages at the best.
+struct Penalty {
+  double lambda = 0;
+  core::Tensor leverage_n;
+};
+Penalty best_penalty(const CentredGram& gram, const core::Tensor& feature_ND);
 
 }  // namespace mvrm::influence

@@ -69,6 +69,13 @@ at::Tensor run_closed_form_bias(const EstimatorInput& input) {
   return closed_form(input.profile->residual_NK, input.profile->feature_sq_norm_N, true);
 }
 at::Tensor run_loss(const EstimatorInput& input) { return input.profile->residual_NK.to(at::kDouble).square(); }
+at::Tensor run_online_relative(const EstimatorInput& input) {
+  const Profile& profile = *input.profile;
+  if (!profile.running_loss_NK.defined()) {
+    throw core::DataError("estimator online_relative: the profile was not collected in training; train with train.collect_influence: true");
+  }
+  return profile.residual_NK.to(at::kDouble).square() / profile.running_loss_NK.to(at::kDouble);
+}
 at::Tensor run_tracin(const EstimatorInput& input) {
   std::vector<Checkpoint> checkpoints = input.checkpoints;
   if (checkpoints.empty()) checkpoints.push_back({.profile = input.profile});
@@ -114,6 +121,7 @@ const std::vector<EstimatorEntry>& estimators() {
       {"closed_form", "head weights", "r^2 |h|^2, the squared gradient of half the squared residual (default)", run_closed_form},
       {"closed_form_bias", "head weights and biases", "r^2 (|h|^2 + 1)", run_closed_form_bias},
       {"loss", "none", "r^2, the plain loss of each dimension", run_loss},
+      {"online_relative", "none", "r^2 over its running mean when training saw the label (profiles of train.collect_influence)", run_online_relative},
       {"tracin", "head weights", "closed form summed over checkpoints, each times its learning rate (--checkpoint)", run_tracin},
       {"tracin_scalar", "head weights", "tracin summed over dimensions: one number a sample", run_tracin_scalar},
       {"row_sum", "as --space said", "sum over k of r_j r_k times the product of the gradients of rewards j and k", run_row_sum},

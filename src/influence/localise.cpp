@@ -12,6 +12,7 @@
 #include <functional>
 #include <limits>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
 namespace mvrm::influence {
@@ -20,16 +21,18 @@ namespace {
 
 using Variant = std::function<data::Example()>;
 
+// Rewards, and ||h||^2 in a last column.
 at::Tensor rewards_of(const model::RewardModel& model, const std::vector<std::shared_ptr<const data::Example>>& examples,
                       const preprocess::ImageTransformConfig& image_config) {
   const data::Batch batch = data::collate(examples, image_config, model.config.pad_token_id.value_or(0));
-  return model::forward(model, batch).reward_BK.to(at::kCPU, at::kFloat);
+  const model::RewardOutput output = model::forward(model, batch);
+  return at::cat({output.reward_BK.to(at::kCPU, at::kFloat), output.feature_BD.to(at::kCPU, at::kDouble).square().sum(1, true).to(at::kFloat)}, 1);
 }
 
-// Rewards of all variants, [V,K]; they are made when their turn comes, so memory holds a batch a thread.
+// Of all variants, [V,K+1]; they are made when their turn comes, so memory holds a batch a thread.
 at::Tensor score_variants(const model::RewardModel& model, const std::vector<Variant>& variants, const preprocess::ImageTransformConfig& image_config,
                           int64_t batch, int64_t threads) {
-  at::Tensor reward_VK = at::empty({static_cast<int64_t>(variants.size()), model.config.num_labels}, at::kFloat);
+  at::Tensor reward_VK = at::empty({static_cast<int64_t>(variants.size()), model.config.num_labels + 1}, at::kFloat);
   std::atomic<size_t> next{0};
   std::mutex mutex;
   std::exception_ptr first_error;
@@ -65,7 +68,27 @@ at::Tensor prefix_rewards(const model::RewardModel& model, const data::Example& 
   return model::forward(model, batch, {.prefix_position_BF = position_BF}).prefix_reward_BFK[0].to(at::kCPU, at::kFloat);
 }
 
+// The frames that `kept` names, in order.
+void keep_frames(data::Example& example, const std::vector<int64_t>& kept) {
+  const at::Tensor index = at::tensor(at::ArrayRef<int64_t>(kept), at::kLong);
+  example.pixels.levels_NCHW = example.pixels.levels_NCHW.index_select(0, index);
+  if (example.pixels.mask_NHW.defined()) example.pixels.mask_NHW = example.pixels.mask_NHW.index_select(0, index);
+}
+
 }  // namespace
+
+std::optional<data::Example> up_to_frame(const data::Example& example, const model::ModelConfig& config, int64_t frame) {
+  const auto positions = model::prefix_positions(example, config);
+  if (positions.empty()) return std::nullopt;
+  MVRM_CHECK(frame >= 0 && frame < static_cast<int64_t>(positions.size()), "frame ", frame, " of ", positions.size());
+  data::Example shorter = example;
+  shorter.input_ids.resize(static_cast<size_t>(positions[static_cast<size_t>(frame)]) + 1);
+  shorter.frame_indices.resize(static_cast<size_t>(frame) + 1);
+  std::vector<int64_t> kept(static_cast<size_t>(frame) + 1);
+  std::iota(kept.begin(), kept.end(), int64_t{0});
+  keep_frames(shorter, kept);
+  return shorter;
+}
 
 std::optional<data::Example> without_frame(const data::Example& example, const model::ModelConfig& config, int64_t frame) {
   const auto positions = model::prefix_positions(example, config);
@@ -81,9 +104,7 @@ std::optional<data::Example> without_frame(const data::Example& example, const m
   for (int64_t f = 0; f < frames; ++f) {
     if (f != frame) kept.push_back(f);
   }
-  const at::Tensor index = at::tensor(at::ArrayRef<int64_t>(kept), at::kLong);
-  shorter.pixels.levels_NCHW = example.pixels.levels_NCHW.index_select(0, index);
-  if (example.pixels.mask_NHW.defined()) shorter.pixels.mask_NHW = example.pixels.mask_NHW.index_select(0, index);
+  keep_frames(shorter, kept);
   return shorter;
 }
 
@@ -116,12 +137,46 @@ Localisation localise(const model::RewardModel& model, const data::Example& exam
   for (int64_t v = 0; v < frames * grid * grid; ++v) {
     variants.emplace_back([&, v] { return with_hidden_region(example, v / (grid * grid), v / grid % grid, v % grid, options); });
   }
-  const at::Tensor reward_VK = score_variants(model, variants, image_config, options.batch, context.threads);
+  const auto prefix_begin = static_cast<int64_t>(variants.size());
+  const bool prefixes = !model::prefix_positions(example, model.config).empty();
+  for (int64_t f = 0; prefixes && f + 1 < frames; ++f) variants.emplace_back([&, f] { return *up_to_frame(example, model.config, f); });
+  const at::Tensor scored_VJ = score_variants(model, variants, image_config, options.batch, context.threads);
+  const at::Tensor reward_VK = scored_VJ.narrow(1, 0, dimensions), norm_V = scored_VJ.select(1, dimensions);
   Localisation result{.reward_K = reward_VK[0].clone(), .prefix_reward_FK = prefix_rewards(model, example, image_config),
+                      .prefix_sq_norm_F = at::full({frames}, std::numeric_limits<float>::quiet_NaN(), at::kFloat),
                       .without_frame_FK = at::full({frames, dimensions}, std::numeric_limits<float>::quiet_NaN(), at::kFloat), .hidden_region_FGGK = {}};
+  if (prefixes) result.prefix_sq_norm_F = at::cat({norm_V.narrow(0, prefix_begin, frames - 1), norm_V.narrow(0, 0, 1)});
   if (leave_out) result.without_frame_FK = reward_VK.narrow(0, 1, frames).clone();
   if (grid > 0) result.hidden_region_FGGK = reward_VK.narrow(0, regions_begin, frames * grid * grid).clone().view({frames, grid, grid, dimensions});
   return result;
+}
+
+at::Tensor prefix_steps(const Localisation& localisation) {
+  const at::Tensor& reward_FK = localisation.prefix_reward_FK;
+  at::Tensor step_FK = at::full_like(reward_FK, std::numeric_limits<double>::quiet_NaN());
+  if (reward_FK.size(0) > 1) step_FK.slice(0, 1).copy_(reward_FK.slice(0, 1) - reward_FK.slice(0, 0, -1));
+  return step_FK;
+}
+
+at::Tensor prefix_self_influence(const Localisation& localisation, const at::Tensor& label_K) {
+  return (localisation.prefix_reward_FK - label_K).square() * localisation.prefix_sq_norm_F.unsqueeze(1);
+}
+
+std::vector<int64_t> frames_of_step(const Localisation& localisation, const at::Tensor& label_K) {
+  const at::Tensor blame_FK = (prefix_steps(localisation) * (localisation.reward_K - label_K)).to(at::kFloat).contiguous();
+  std::vector<int64_t> frames;
+  for (int64_t k = 0; k < blame_FK.size(1); ++k) {
+    int64_t best = -1;
+    float most = 0;
+    for (int64_t f = 0; f < blame_FK.size(0); ++f) {
+      const float value = blame_FK[f][k].item<float>();
+      if (!(value > most)) continue;
+      best = f;
+      most = value;
+    }
+    frames.push_back(best);
+  }
+  return frames;
 }
 
 at::Tensor carried_risk(const at::Tensor& reward_K, const at::Tensor& label_K, const at::Tensor& changed) {

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "profile_store.h"
 
@@ -52,6 +53,7 @@ Json summary_of(const Profile& profile) {
                 {"samples", profile.ids.size()},
                 {"estimator", profile.estimator},
                 {"space", profile.space},
+                {"running_loss", profile.running_loss_NK.defined()},
                 {"prefix_frames", profile.prefix_prediction_NFK.defined() ? profile.prefix_prediction_NFK.size(1) : 0},
                 {"features", feature_dtype_name(profile)},
                 {"feature_width", profile.feature_ND.defined() ? profile.feature_ND.size(1) : 0},
@@ -85,7 +87,7 @@ Profile read_summary(const fs::path& path, ProfileShape& shape) try {
                   .estimator = document.value("estimator", "closed_form"),
                   .space = document.value("space", "")};
   shape = {.dimensions = static_cast<int64_t>(profile.dimensions.size()), .frames = document.value("prefix_frames", int64_t{0}),
-           .kernel = !profile.space.empty(), .feature_width = document.value("feature_width", int64_t{0})};
+           .kernel = !profile.space.empty(), .running_loss = document.value("running_loss", false), .feature_width = document.value("feature_width", int64_t{0})};
   if (shape.feature_width > 0) shape.feature_dtype = feature_dtype_from_name(document.at("features").get<std::string>());
   return profile;
 } catch (const nlohmann::json::exception&) {
@@ -126,8 +128,10 @@ Profile read_profile(const fs::path& directory) {
   read_samples(need(directory, "samples.jsonl"), profile);
   need(directory, "profile.safetensors");
   shape.rows = static_cast<int64_t>(profile.ids.size());
+  const int64_t width = std::exchange(shape.feature_width, 0);
   allocate(profile, shape);
-  read_rows(directory, profile);
+  if (width > 0) profile.feature_ND = at::empty({shape.rows, width}, shape.feature_dtype);   // not touched: it becomes a view of the file
+  read_rows(directory, profile, /*map_features=*/true);
   return profile;
 }
 

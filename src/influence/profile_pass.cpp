@@ -189,6 +189,7 @@ void set_labels(Profile& profile, const at::Tensor& label_NK) {
   profile.residual_NK = profile.prediction_NK - profile.label_NK;
   profile.self_influence_NK = closed_form(profile.residual_NK, profile.feature_sq_norm_N).to(at::kFloat);
   profile.estimator = "closed_form";
+  profile.moments_K.clear();
 }
 
 void set_head(Profile& profile, const at::Tensor& weight_KD, const at::Tensor& bias_K) {

@@ -28,6 +28,7 @@ void allocate(Profile& profile, const ProfileShape& shape) {
   profile.self_influence_NK = nan({rows, dimensions});
   profile.prefix_prediction_NFK = shape.frames > 0 ? nan({rows, shape.frames, dimensions}) : at::Tensor();
   profile.kernel_NKK = shape.kernel ? nan({rows, dimensions, dimensions}) : at::Tensor();
+  profile.running_loss_NK = shape.running_loss ? nan({rows, dimensions}) : at::Tensor();
   profile.done_N = at::zeros({rows}, at::kByte);
   profile.feature_ND = shape.feature_width > 0 ? nan({rows, shape.feature_width}, shape.feature_dtype) : at::Tensor();
 }
@@ -40,6 +41,7 @@ std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile) 
           {"feature_sq_norm", &profile.feature_sq_norm_N},
           {"prefix_prediction", &profile.prefix_prediction_NFK},
           {"kernel", &profile.kernel_NKK},
+          {"running_loss", &profile.running_loss_NK},
           {"done", &profile.done_N},
           {"feature", &profile.feature_ND}};
 }
@@ -77,7 +79,7 @@ void ProfileStore::create(const fs::path& directory, const Profile& profile) {
   core::write_safetensors(directory / kFileName, tensors);
 }
 
-void read_rows(const fs::path& directory, Profile& profile) {
+void read_rows(const fs::path& directory, Profile& profile, bool map_features) {
   const auto file = open_file(directory);
   for (const auto& [name, tensor] : tensors_of(profile)) {
     if (!tensor->defined()) continue;
@@ -86,7 +88,7 @@ void read_rows(const fs::path& directory, Profile& profile) {
       throw core::DataError((directory / kFileName).string() + ": '" + name +
                             "' is missing or of another shape; delete the folder to profile anew");
     }
-    *tensor = file.tensor(name).clone();
+    *tensor = map_features && name == "feature" ? file.tensor(name) : file.tensor(name).clone();
   }
 }
 

@@ -13,7 +13,7 @@ namespace mvrm::influence {
 struct ProfileShape {
   int64_t rows = 0, dimensions = 0;
   int64_t frames = 0;                        // 0: no prefix rewards
-  bool kernel = false;
+  bool kernel = false, running_loss = false;
   int64_t feature_width = 0;                 // 0: features are not kept
   at::ScalarType feature_dtype = at::kFloat;
 };
@@ -25,8 +25,9 @@ std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile);
 std::string feature_dtype_name(const Profile& profile);
 at::ScalarType feature_dtype_from_name(const std::string& name);
 
-// Fills the tensors of `profile` from the file. Throws DataError when it is broken or does not fit the profile's shape.
-void read_rows(const std::filesystem::path& directory, Profile& profile);
+// Fills the tensors of `profile` from the file; features can stay a read-only view of it. Throws DataError when it is broken or does not fit
+// the profile's shape.
+void read_rows(const std::filesystem::path& directory, Profile& profile, bool map_features = false);
 
 // Owns the open file. Several ranks may hold one store on the same file as long as they write different rows. Not thread-safe.
 class ProfileStore {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ATen/ATen.h>
+#include <mvrm/dist/shard.h>
 #include <mvrm/influence/profile.h>
 #include <algorithm>
 #include <cmath>
@@ -81,12 +82,43 @@ void Moments::merge(const Moments& other) {
 
 double Moments::standard_deviation() const { return count == 0 ? 0 : std::sqrt(squares / static_cast<double>(count)); }
 
+std::vector<Moments> merged_moments(const at::Tensor& table_NK, dist::Communicator& comm) {
+  constexpr int64_t kChunk = 64;
+  const at::Tensor values_NK = table_NK.to(at::kDouble).contiguous();
+  const int64_t rows = values_NK.size(0), dimensions = values_NK.size(1), chunks = (rows + kChunk - 1) / kChunk;
+  std::vector<Moments> total_K(static_cast<size_t>(dimensions));
+  if (rows == 0) return total_K;
+  at::Tensor parts_CK3 = at::zeros({chunks, dimensions, 3}, at::kDouble);
+  const auto value = values_NK.accessor<double, 2>();
+  auto part = parts_CK3.accessor<double, 3>();
+  for (const int64_t c : dist::interleaved_rows(chunks, comm)) {
+    for (int64_t k = 0; k < dimensions; ++k) {
+      Moments moments;
+      for (int64_t n = c * kChunk; n < std::min(rows, (c + 1) * kChunk); ++n) {
+        if (std::isfinite(value[n][k])) moments.add(value[n][k]);
+      }
+      part[c][k][0] = static_cast<double>(moments.count);
+      part[c][k][1] = moments.mean;
+      part[c][k][2] = moments.squares;
+    }
+  }
+  dist::share_interleaved_rows(parts_CK3, comm);
+  const auto shared = parts_CK3.accessor<double, 3>();
+  for (int64_t c = 0; c < chunks; ++c) {
+    for (int64_t k = 0; k < dimensions; ++k) {
+      total_K[static_cast<size_t>(k)].merge({.count = static_cast<int64_t>(shared[c][k][0]), .mean = shared[c][k][1], .squares = shared[c][k][2]});
+    }
+  }
+  return total_K;
+}
+
 std::vector<DimensionStatistics> statistics(const Profile& profile) {
+  const bool merged = profile.moments_K.size() == static_cast<size_t>(profile.self_influence_NK.size(1));
+  const std::vector<Moments> moments_K = merged ? profile.moments_K : merged_moments(profile.self_influence_NK, *dist::make_single());
   std::vector<DimensionStatistics> result;
   for (int64_t k = 0; k < profile.self_influence_NK.size(1); ++k) {
     std::vector<double> values = finite_column(profile.self_influence_NK, k);
-    Moments moments;
-    for (const double value : values) moments.add(value);
+    const Moments& moments = moments_K[static_cast<size_t>(k)];
     DimensionStatistics s{.count = moments.count, .mean = moments.mean, .standard_deviation = moments.standard_deviation(), .quantiles = {}};
     std::sort(values.begin(), values.end());
     for (const double q : kQuantiles) {

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -35,54 +36,112 @@ Split split_changes(const at::Tensor& label_N, const std::map<int64_t, std::opti
   return split;
 }
 
-at::Tensor rows_of(const at::Tensor& feature_ND, const std::vector<int64_t>& rows) {
-  return feature_ND.index_select(0, at::tensor(at::ArrayRef<int64_t>(rows), at::kLong)).to(at::kDouble);
-}
+at::Tensor index_of(const std::vector<int64_t>& rows) { return at::tensor(at::ArrayRef<int64_t>(rows), at::kLong); }
 at::Tensor column(const std::vector<double>& values) { return at::tensor(at::ArrayRef<double>(values), at::kDouble); }
 
-// The change of the rewards of rows T. With B = h_T^T A^-1 h_M, replaced labels move them by B shift; rows counted in or out by
+// All rows that a group's changes touch, solved together: one look at the factor whatever the number of dimensions.
+struct Touched {
+  std::vector<int64_t> rows;
+  at::Tensor feature_MD, solved_DM, kernel_MM;
+  Touched(const RidgeGroup& group, const at::Tensor& feature_ND, const std::vector<Split>& splits) {
+    for (const auto& split : splits) {
+      rows.insert(rows.end(), split.moved_rows.begin(), split.moved_rows.end());
+      rows.insert(rows.end(), split.counted_rows.begin(), split.counted_rows.end());
+    }
+    std::sort(rows.begin(), rows.end());
+    rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+    feature_MD = feature_ND.index_select(0, index_of(rows)).to(at::kDouble) - group.mean_D;
+    solved_DM = solved(group, feature_MD + group.mean_D);
+    kernel_MM = feature_MD.mm(solved_DM) + 1.0 / static_cast<double>(group.count());
+  }
+  at::Tensor places_of(const std::vector<int64_t>& wanted) const {
+    std::vector<int64_t> places;
+    for (const int64_t row : wanted) places.push_back(std::lower_bound(rows.begin(), rows.end(), row) - rows.begin());
+    return index_of(places);
+  }
+};
+
+// By how much each touched row is added to the fit. With B = h_t^T A^-1 h_M, replaced labels move rewards by B shift; rows counted in or out by
 // B (S^-1 + h_M^T A^-1 h_M)^-1 (label - reward), S = diag(sign): Woodbury's identity.
-at::Tensor moved_by(const RidgeGroup& group, const Split& split, const at::Tensor& feature_ND, const at::Tensor& weight_D, double bias,
-                    const at::Tensor& feature_TD) {
-  at::Tensor change_T = at::zeros({feature_TD.size(0)}, at::kDouble), shift_M = at::zeros({static_cast<int64_t>(split.sign.size())}, at::kDouble);
-  const at::Tensor counted_MD = split.sign.empty() ? at::Tensor() : rows_of(feature_ND, split.counted_rows);
-  if (!split.shift.empty()) {
-    const at::Tensor moved_MD = rows_of(feature_ND, split.moved_rows), by = column(split.shift);
-    change_T += kernel(group, feature_TD, moved_MD).mv(by);
-    if (counted_MD.defined()) shift_M += kernel(group, counted_MD, moved_MD).mv(by);
+at::Tensor amounts_of(const Touched& touched, const Split& split, const at::Tensor& weight_D, double mean) {
+  at::Tensor amount_M = at::zeros({static_cast<int64_t>(touched.rows.size())}, at::kDouble);
+  const at::Tensor moved = touched.places_of(split.moved_rows), counted = touched.places_of(split.counted_rows);
+  if (!split.shift.empty()) amount_M.index_add_(0, moved, column(split.shift));
+  if (split.sign.empty()) return amount_M;
+  const at::Tensor reward_m = touched.feature_MD.index_select(0, counted).mv(weight_D) + mean + touched.kernel_MM.index_select(0, counted).mv(amount_M);
+  const at::Tensor system_mm = touched.kernel_MM.index_select(0, counted).index_select(1, counted) + at::diag(column(split.sign));
+  amount_M.index_add_(0, counted, at::linalg_solve(system_mm, column(split.label) - reward_m));
+  return amount_M;
+}
+
+using Changes = std::map<int64_t, std::map<int64_t, std::optional<double>>>;   // dimension, row
+
+Changes by_dimension(const RidgeHead& head, int64_t rows, const std::vector<LabelChange>& changes) {
+  Changes sorted;
+  for (const auto& change : changes) {
+    const std::string place = "row " + std::to_string(change.row) + ", dimension " + std::to_string(change.dimension);
+    if (change.row < 0 || change.row >= rows || change.dimension < 0 || change.dimension >= head.dimensions) {
+      throw core::ConfigError("what-if: there is no label at " + place);
+    }
+    if (!sorted[change.dimension].emplace(change.row, change.label).second) throw core::ConfigError("what-if: two changes of the label at " + place);
   }
-  if (counted_MD.defined()) {
-    const at::Tensor gap_M = column(split.label) - ((counted_MD - group.mean_D).mv(weight_D) + bias + shift_M);
-    const at::Tensor system_MM = kernel(group, counted_MD, counted_MD) + at::diag(column(split.sign));
-    change_T += kernel(group, feature_TD, counted_MD).mv(at::linalg_solve(system_MM, gap_M));
+  return sorted;
+}
+
+// A changed row of the head: what is added to the reward of a row h is h weight + bias.
+struct Step {
+  int64_t dimension;
+  at::Tensor weight_D;
+  double bias;
+};
+void add_steps(std::vector<Step>& steps, const RidgeGroup& group, const at::Tensor& feature_ND, const at::Tensor& label_NK, const Changes& changes) {
+  std::vector<int64_t> dimensions;
+  std::vector<Split> splits;
+  for (const int64_t k : group.dimensions) {
+    const auto found = changes.find(k);
+    if (found == changes.end()) continue;
+    dimensions.push_back(k);
+    splits.push_back(split_changes(label_NK.select(1, k).to(at::kDouble), found->second));
+    double left = static_cast<double>(group.count());
+    for (const double sign : splits.back().sign) left += sign;
+    if (left < 2) throw core::DataError("what-if: fewer than two labels would be left in dimension " + std::to_string(k));
   }
-  return change_T;
+  if (dimensions.empty()) return;
+  const Touched touched(group, feature_ND, splits);
+  for (size_t i = 0; i < dimensions.size(); ++i) {
+    const int64_t g = group.place_of(dimensions[i]);
+    const at::Tensor amount_M = amounts_of(touched, splits[i], group.weight_DG.select(1, g), group.label_mean_G[g].item<double>());
+    const at::Tensor step_D = touched.solved_DM.mv(amount_M);
+    const at::Tensor bias = amount_M.sum() / static_cast<double>(group.count()) - group.mean_D.dot(step_D);
+    steps.push_back({.dimension = dimensions[i], .weight_D = step_D, .bias = bias.item<double>()});
+  }
 }
 
 }  // namespace
 
+FitTable fit_table(const Profile& profile) {
+  if (!profile.feature_ND.defined()) throw core::DataError("the profile keeps no features; make it with 'mvrm profile --features f32'");
+  const at::Tensor missing_NK = profile.label_NK.isnan().logical_or(profile.done_N.eq(0).unsqueeze(1));
+  return {.feature_ND = profile.done_N.all().item<bool>() ? profile.feature_ND : profile.feature_ND.nan_to_num(0),
+          .label_NK = profile.label_NK.masked_fill(missing_NK, std::nanf(""))};
+}
+
 WhatIf what_if(const RidgeHead& head, const at::Tensor& feature_ND, const at::Tensor& label_NK, const std::vector<LabelChange>& changes,
                const at::Tensor& feature_TD) {
-  std::map<int64_t, std::map<int64_t, std::optional<double>>> by_dimension;
-  for (const auto& change : changes) {
-    if (change.row < 0 || change.row >= feature_ND.size(0) || change.dimension < 0 || change.dimension >= head.dimensions) {
-      throw core::ConfigError("what-if: there is no label at row " + std::to_string(change.row) + ", dimension " + std::to_string(change.dimension));
-    }
-    if (!by_dimension[change.dimension].emplace(change.row, change.label).second) {
-      throw core::ConfigError("what-if: two changes of the label at row " + std::to_string(change.row) + ", dimension " + std::to_string(change.dimension));
-    }
+  const Changes sorted = by_dimension(head, feature_ND.size(0), changes);
+  std::vector<Step> steps;
+  for (const auto& group : head.groups) add_steps(steps, group, feature_ND, label_NK, sorted);
+  const LinearHead now = linear_head(head, feature_TD.size(1));
+  std::vector<at::Tensor> weights{now.weight_DK}, biases{now.bias_K};
+  for (const auto& step : steps) {
+    weights.push_back(step.weight_D.unsqueeze(1));
+    biases.push_back(at::full({1}, step.bias, at::kDouble));
   }
-  WhatIf result{.before_TK = predict(head, feature_TD), .after_TK = {}};
+  const at::Tensor all = linear_rewards(feature_TD, at::cat(weights, 1), at::cat(biases));   // rewards, and what each step adds to them
+  WhatIf result{.before_TK = all.narrow(1, 0, head.dimensions).contiguous(), .after_TK = {}};
   result.after_TK = result.before_TK.clone();
-  for (const auto& [k, rows] : by_dimension) {
-    const RidgeGroup* group = head.group_of(k);
-    if (group == nullptr) continue;
-    const Split split = split_changes(label_NK.select(1, k).to(at::kDouble), rows);
-    double left = static_cast<double>(group->count());
-    for (const double sign : split.sign) left += sign;
-    if (left < 2) throw core::DataError("what-if: fewer than two labels would be left in dimension " + std::to_string(k));
-    const int64_t g = group->place_of(k);
-    result.after_TK.select(1, k) += moved_by(*group, split, feature_ND, group->weight_DG.select(1, g), group->label_mean_G[g].item<double>(), feature_TD);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    result.after_TK.select(1, steps[i].dimension) += all.select(1, head.dimensions + static_cast<int64_t>(i));
   }
   return result;
 }

@@ -2,11 +2,13 @@
 // N samples, K dimensions, V validation samples, D feature width, C candidates.
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
-#include <mvrm/influence/leverage.h>
+#include <mvrm/influence/whatif.h>
 #include <mvrm/refine/alpha_search.h>
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <optional>
+#include <utility>
 
 namespace mvrm::refine {
 
@@ -33,22 +35,29 @@ AlphaChoice choose_alpha(const influence::Profile& profile, RefineConfig config,
   return choice;
 }
 
-PlanMetric ridge_proxy(const influence::Profile& profile, const at::Tensor& validation_feature_VD, RewardMetric metric) {
-  if (!profile.feature_ND.defined()) {
-    throw core::DataError("alpha search: the profile keeps no features; make it with 'mvrm profile --features f32'");
-  }
-  const at::Tensor feature_ND = profile.feature_ND.nan_to_num(0);
-  const at::Tensor label_NK = profile.label_NK.to(at::kDouble).masked_fill(profile.residual_NK.isnan(), std::numeric_limits<double>::quiet_NaN());
-  const auto whole = influence::fit_ridge(feature_ND, label_NK);
-  if (whole.groups.empty()) throw core::DataError("alpha search: no dimension has two labels");
-  return [=, lambda = whole.groups.front().lambda](const RefinementPlan& plan) {
+PlanMetric ridge_proxy(const influence::Profile& profile, influence::RidgeHead head, const at::Tensor& validation_feature_VD, RewardMetric metric) {
+  const auto [feature_ND, label_NK] = influence::fit_table(profile);
+  if (head.groups.empty()) throw core::DataError("alpha search: no dimension has two labels");
+  core::check_shape(validation_feature_VD, {-1, feature_ND.size(1)}, "validation features");
+  return [head = std::move(head), feature_ND = feature_ND, label_NK = label_NK, validation_feature_VD, metric = std::move(metric)](const RefinementPlan& plan) {
     const at::Tensor gone_NK = plan.weight_NK == 0;
     if (!gone_NK.logical_or(plan.weight_NK == 1).all().item<bool>()) {
       throw core::DataError("alpha search: the ridge head takes plans with weights 0 and 1 only");
     }
-    const at::Tensor left_NK = label_NK.masked_fill(gone_NK, std::numeric_limits<double>::quiet_NaN());
-    return metric(influence::predict(influence::fit_ridge(feature_ND, left_NK, {.lambda = lambda}), validation_feature_VD));
+    std::vector<influence::LabelChange> dropped;
+    const at::Tensor cells_M2 = gone_NK.logical_and(label_NK.isfinite()).nonzero();
+    const auto cells = cells_M2.accessor<int64_t, 2>();
+    for (int64_t m = 0; m < cells.size(0); ++m) dropped.push_back({.row = cells[m][0], .dimension = cells[m][1], .label = std::nullopt});
+    // Taking out more rows than there are features costs more than a new factor.
+    if (cells.size(0) <= 2 * feature_ND.size(1) * head.dimensions) return metric(influence::what_if(head, feature_ND, label_NK, dropped, validation_feature_VD).after_TK);
+    const at::Tensor left_NK = label_NK.masked_fill(gone_NK, std::numeric_limits<float>::quiet_NaN());
+    return metric(influence::predict(influence::fit_ridge(feature_ND, left_NK, {.lambda = head.groups.front().lambda}), validation_feature_VD));
   };
+}
+
+PlanMetric ridge_proxy(const influence::Profile& profile, const at::Tensor& validation_feature_VD, RewardMetric metric) {
+  const auto [feature_ND, label_NK] = influence::fit_table(profile);
+  return ridge_proxy(profile, influence::fit_ridge(feature_ND, label_NK), validation_feature_VD, std::move(metric));
 }
 
 }  // namespace mvrm::refine

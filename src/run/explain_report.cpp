@@ -68,13 +68,14 @@ std::string png_of(const at::Tensor& picture_HWC) {
 }  // namespace
 
 std::string explain_table(const ExplainResult& result) {
-  report::Table table{.header = {"id", "dimension", "label", "reward", "frame of blame", "reward without it", "region of blame", "reward with it hidden"}, .rows = {}};
+  report::Table table{.header = {"id", "dimension", "label", "reward", "frame of the step", "frame of blame", "reward without it", "region of blame", "reward with it hidden"}, .rows = {}};
   for (const auto& sample : result.samples) {
     const auto& parts = sample.localisation;
     for (size_t k = 0; k < result.dimensions.size(); ++k) {
       const auto at_k = static_cast<int64_t>(k);
       const double label = sample.label_K.empty() ? std::nan("") : static_cast<double>(sample.label_K[k]), reward = parts.reward_K[at_k].item<double>();
       std::vector<std::string> row{sample.id, result.dimensions[k], report::fixed(label, 1), report::fixed(reward, 3)};
+      row.push_back(sample.frame_of_step_K[k] < 0 ? "-" : std::to_string(sample.frame_of_step_K[k]));
       const int64_t blame = sample.frame_of_blame_K[k];
       row.push_back(blame < 0 ? "-" : std::to_string(blame));
       row.push_back(blame < 0 ? "-" : report::fixed(parts.without_frame_FK[blame][at_k].item<double>(), 3));
@@ -101,11 +102,17 @@ std::string explain_json(const ExplainResult& result) {
   for (const auto& sample : result.samples) {
     const auto& parts = sample.localisation;
     Json all = Json::object();
+    const auto dimensions = static_cast<int64_t>(result.dimensions.size());
+    const at::Tensor label_K = sample.label_K.empty() ? at::full({dimensions}, std::nanf(""), at::kFloat) : at::tensor(at::ArrayRef<float>(sample.label_K), at::kFloat);
+    const at::Tensor step_FK = influence::prefix_steps(parts), influence_FK = influence::prefix_self_influence(parts, label_K);
     for (size_t k = 0; k < result.dimensions.size(); ++k) {
       const auto at_k = static_cast<int64_t>(k);
       all[result.dimensions[k]] = {{"label", number(sample.label_K.empty() ? std::nan("") : static_cast<double>(sample.label_K[k]))},
                                    {"reward", number(parts.reward_K[at_k].item<double>())},
                                    {"reward_up_to_frame", rows_of(parts.prefix_reward_FK, at_k)},
+                                   {"reward_step", rows_of(step_FK, at_k)},
+                                   {"prefix_self_influence", rows_of(influence_FK, at_k)},
+                                   {"frame_of_step", sample.frame_of_step_K[k] < 0 ? Json() : Json(sample.frame_of_step_K[k])},
                                    {"reward_without_frame", rows_of(parts.without_frame_FK, at_k)},
                                    {"frame_of_blame", sample.frame_of_blame_K[k] < 0 ? Json() : Json(sample.frame_of_blame_K[k])}};
     }

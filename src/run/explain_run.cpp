@@ -75,15 +75,16 @@ std::string quoted(const std::string& cell) {
 }
 
 std::string frames_csv(const ExplainResult& result) {
-  std::string text = "id,frame,frame_index,dimension,label,reward,reward_up_to_frame,reward_without_frame,carried_risk\n";
+  std::string text = "id,frame,frame_index,dimension,label,reward,reward_up_to_frame,reward_step,prefix_self_influence,reward_without_frame,carried_risk\n";
   for (const auto& sample : result.samples) {
     const auto& parts = sample.localisation;
     const at::Tensor label_K = labels_of(sample, parts.reward_K.size(0)), carried_FK = influence::carried_risk(parts.reward_K, label_K, parts.without_frame_FK);
+    const at::Tensor step_FK = influence::prefix_steps(parts), influence_FK = influence::prefix_self_influence(parts, label_K);
     for (int64_t f = 0; f < parts.prefix_reward_FK.size(0); ++f) {
       for (int64_t k = 0; k < parts.reward_K.size(0); ++k) {
         text += quoted(sample.id) + "," + std::to_string(f) + "," + std::to_string(sample.frame_indices[static_cast<size_t>(f)]) + "," +
                 quoted(result.dimensions[static_cast<size_t>(k)]);
-        for (const at::Tensor& value : {label_K[k], parts.reward_K[k], parts.prefix_reward_FK[f][k], parts.without_frame_FK[f][k], carried_FK[f][k]}) {
+        for (const at::Tensor& value : {label_K[k], parts.reward_K[k], parts.prefix_reward_FK[f][k], step_FK[f][k], influence_FK[f][k], parts.without_frame_FK[f][k], carried_FK[f][k]}) {
           text += "," + text_of("%.9g", value.item<double>());
         }
         text += "\n";
@@ -145,8 +146,9 @@ ExplainResult explain_run(const ExplainRunOptions& options, const core::Context&
     progress.advance();
     if (!example) continue;
     ExplainedSample sample{.id = example->id, .frame_indices = example->frame_indices, .label_K = example->label_K,
-                           .levels_NCHW = example->pixels.levels_NCHW, .localisation = {}, .frame_of_blame_K = {}};
+                           .levels_NCHW = example->pixels.levels_NCHW, .localisation = {}, .frame_of_step_K = {}, .frame_of_blame_K = {}};
     sample.localisation = influence::localise(model, *example, dataset->processor().image_config, options.localise, context);
+    sample.frame_of_step_K = influence::frames_of_step(sample.localisation, labels_of(sample, static_cast<int64_t>(result.dimensions.size())));
     sample.frame_of_blame_K = frames_of_blame(sample);
     result.samples.push_back(std::move(sample));
   }

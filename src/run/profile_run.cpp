@@ -6,6 +6,7 @@
 #include <mvrm/core/files.h>
 #include <mvrm/influence/estimator.h>
 #include <mvrm/influence/profile_pass.h>
+#include <mvrm/influence/whatif.h>
 #include <mvrm/refine/corrections.h>
 #include <mvrm/report/table.h>
 #include <mvrm/run/process.h>
@@ -74,11 +75,19 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
   if (comm.is_main()) {
     if (options.all_cores) use_all_cores();
     apply_estimator(profile, options, input);
-    influence::write_profile(options.out_dir, profile);
   }
   profile.self_influence_NK = profile.self_influence_NK.contiguous();
-  comm.broadcast(profile.self_influence_NK);   // other ranks wait for the files too
+  comm.broadcast(profile.self_influence_NK);
   profile.estimator = options.estimator;
+  profile.moments_K = influence::merged_moments(profile.self_influence_NK, comm);
+  if (comm.is_main()) {
+    influence::write_profile(options.out_dir, profile);
+    if (options.fit_head && profile.feature_ND.defined()) {
+      const auto [feature_ND, label_NK] = influence::fit_table(profile);
+      influence::kept_ridge(options.out_dir, feature_ND, label_NK, {}, context);
+    }
+  }
+  comm.barrier();   // other ranks wait for the files too
   return profile;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The story of `mvrm train`: resolved configuration, data, plan (with baseline and profile where they are missing), model, training,
 // evaluation. Each step is left alone when its inputs have not changed.
+#include "online_run.h"
 #include "run_lock.h"
 #include "stamp.h"
 
@@ -39,6 +40,7 @@ std::string input_key(const RunConfig& config, const refine::RefinementPlan& pla
   RunConfig placeless = config;
   placeless.run.dir = "-";
   placeless.refine = {};
+  placeless.training.train.collect_influence = false;   // looks on only
   const std::string start = config.model.init == "random" ? core::sha256_file(config.model.path / "config.json") : model::model_hash(config.model.path);
   std::string text = config::to_yaml(placeless) + start + data_hash + plan.header.dump();
   const at::Tensor weight_NK = plan.weight_NK.contiguous();
@@ -170,6 +172,9 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
   model::RewardModel model;
   if (resume == "auto" && stamp_matches(config.run.dir, key)) {
     if (comm.is_main()) run_context.log.info(config.run.dir.string() + ": already trained with these inputs");
+    if (comm.is_main() && config.training.train.collect_influence && !fs::exists(config.run.dir / "online_profile" / "profile.json")) {
+      run_context.log.warn("train.collect_influence: this run was trained without it; train again with --resume never");
+    }
     if (eval_set) outcome.evaluation = finished_evaluation(config.run.dir, evaluation_key);
     comm.barrier();   // nobody writes before all have read
     if (outcome.evaluation) return outcome;
@@ -182,9 +187,12 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     job.evaluate = [&](const model::RewardModel& current) {
       return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, 8, comm, run_context)));
     };
+    const auto online = comm.is_main() ? collect_online(config, dataset->manifest(), *plan, key, run_context) : nullptr;
+    if (online) job.observe = observer(*online, dataset->manifest(), *plan, config.training.checkpoint.every);
     const train::TrainResult result = train::train(model, *dataset, *plan, job, comm, run_context);
     outcome = {.stopped_by_signal = result.stopped_by_signal, .steps = result.steps};
     if (outcome.stopped_by_signal) return outcome;
+    if (online) online->finish();
     comm.barrier();
     if (comm.is_main()) write_stamp(config.run.dir, key);
   }

@@ -35,14 +35,14 @@ std::string dimension_table(const WhatIfResult& result) {
 std::string moved_table(const WhatIfResult& result, int64_t top) {
   std::vector<std::tuple<double, int64_t, size_t>> cells;
   const at::Tensor change_TK = (result.after_TK - result.before_TK).contiguous();
-  for (int64_t n = 0; n < change_TK.size(0); ++n) {
-    for (size_t k = 0; k < result.train.dimensions.size(); ++k) {
-      const double change = at_cell(change_TK, n, k);
-      if (std::isfinite(change) && change != 0) cells.emplace_back(-std::abs(change), n, k);
-    }
+  const size_t dimensions = result.train.dimensions.size();
+  const auto* change = change_TK.const_data_ptr<double>();
+  for (size_t cell = 0; cell < static_cast<size_t>(change_TK.numel()); ++cell) {
+    if (std::isfinite(change[cell]) && change[cell] != 0) cells.emplace_back(-std::abs(change[cell]), static_cast<int64_t>(cell / dimensions), cell % dimensions);
   }
-  std::sort(cells.begin(), cells.end());
-  if (static_cast<int64_t>(cells.size()) > top) cells.resize(static_cast<size_t>(top));
+  const size_t shown = std::min(cells.size(), static_cast<size_t>(top));
+  std::partial_sort(cells.begin(), cells.begin() + static_cast<std::ptrdiff_t>(shown), cells.end());
+  cells.resize(shown);
   report::Table table{.header = {"id", "dimension", "before", "after", "change"}, .rows = {}};
   for (const auto& [order, n, k] : cells) {
     const double before = at_cell(result.before_TK, n, k), after = at_cell(result.after_TK, n, k);

@@ -20,12 +20,10 @@ namespace {
 
 influence::Profile read_with_features(const std::filesystem::path& directory) {
   influence::Profile profile = influence::read_profile(directory);
-  if (!profile.feature_ND.defined()) {
-    throw core::DataError(directory.string() + ": keeps no features; make it with 'mvrm profile --features f32'");
-  }
-  profile.feature_ND = profile.feature_ND.to(at::kFloat);
-  if (!profile.done_N.all().item<bool>()) profile.feature_ND.nan_to_num_(0);   // rows that were not computed take no part
-  profile.label_NK.masked_fill_(profile.done_N.eq(0).unsqueeze(1), std::numeric_limits<float>::quiet_NaN());
+  if (!profile.feature_ND.defined()) throw core::DataError(directory.string() + ": keeps no features; make it with 'mvrm profile --features f32'");
+  auto [feature_ND, label_NK] = influence::fit_table(profile);
+  profile.feature_ND = feature_ND;
+  profile.label_NK = label_NK;
   return profile;
 }
 
@@ -92,29 +90,11 @@ std::vector<double> spearman(const at::Tensor& reward_TK, const at::Tensor& labe
   return result;
 }
 
-// The fit costs a Gram matrix and, to choose lambda, an eigendecomposition; it is kept beside the profile for the next question.
-influence::RidgeHead fitted(const WhatIfRunOptions& options, const influence::Profile& train, const core::Context& context) {
-  const at::Tensor label_NK = train.label_NK.contiguous();
-  std::string text = train.model_hash + train.data_hash + train.reading + (options.lambda ? std::to_string(*options.lambda) : "auto");
-  text.append(static_cast<const char*>(label_NK.data_ptr()), label_NK.nbytes());
-  const std::string key = core::sha256_hex(text);
-  const auto path = options.profile_dir / "ridge.safetensors";
-  if (auto head = influence::load_ridge(path, key)) return std::move(*head);
-  context.log.info("fitting the head to " + std::to_string(train.ids.size()) + " samples of " + std::to_string(train.feature_ND.size(1)) + " features");
-  influence::RidgeHead head = influence::fit_ridge(train.feature_ND, train.label_NK, {.lambda = options.lambda});
-  try {
-    influence::save_ridge(path, head, key);
-  } catch (const core::Error& error) {
-    context.log.warn(std::string("the fit is not kept: ") + error.what());   // a folder that can't be written
-  }
-  return head;
-}
-
 void explain(WhatIfResult& result, const influence::RidgeHead& head, const WhatIfRunOptions& options) {
   result.explained_row = index_of(result.test.ids, options.explain, "sample");
   const at::Tensor feature_1D = result.test.feature_ND.narrow(0, result.explained_row, 1);
-  for (int64_t k = 0; k < head.dimensions; ++k) {
-    result.effect_KN.push_back(influence::leave_one_out_effect(head, k, result.train.feature_ND, result.train.label_NK, feature_1D)[0]);
+  for (const at::Tensor& effect_1N : influence::leave_one_out_effects(head, result.train.feature_ND, result.train.label_NK, feature_1D)) {
+    result.effect_KN.push_back(effect_1N[0]);
     // A proponent holds the reward up: without its label the reward falls.
     const auto ranking = influence::rank_effects(-result.effect_KN.back(), options.top);
     result.explanation_K.push_back({.proponents = ranking.proponents, .opponents = ranking.opponents});
@@ -134,7 +114,7 @@ WhatIfResult whatif_run(const WhatIfRunOptions& options, const core::Context& co
     throw core::DataError(options.test_dir.string() + ": was made by another model than " + options.profile_dir.string() + ", so its features don't fit");
   }
   const auto changes = changes_of(options, result.train);
-  const influence::RidgeHead head = fitted(options, result.train, context);
+  const influence::RidgeHead head = influence::kept_ridge(options.profile_dir, result.train.feature_ND, result.train.label_NK, {.lambda = options.lambda}, context);
   auto [before_TK, after_TK] = influence::what_if(head, result.train.feature_ND, result.train.label_NK, changes, result.test.feature_ND);
   result.before_TK = before_TK;
   result.after_TK = after_TK;

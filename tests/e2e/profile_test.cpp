@@ -68,6 +68,8 @@ TEST_F(ProfileProgram, TwoProcessesWriteTheBytesOfOne) {
   const Outcome two = run(command("two", "--features --nproc-per-node 2 --json"));
   ASSERT_EQ(two.status, 0) << two.err;
   EXPECT_TRUE(rows("two") == rows("whole"));
+  EXPECT_EQ(slurp(at("two") + "/profile.json"), slurp(at("whole") + "/profile.json")) << "statistics merged over ranks";
+  EXPECT_TRUE(slurp(at("two") + "/ridge.safetensors") == slurp(at("whole") + "/ridge.safetensors"));
   EXPECT_EQ(nlohmann::json::parse(two.out).at("done"), 320) << "one rank prints";
 }
 
@@ -108,6 +110,101 @@ TEST_F(ProfileProgram, RefusesWhatDoesNotFit) {
   EXPECT_NE(needs.err.find("--space head+mlp"), std::string::npos) << needs.err;
 }
 
+TEST_F(ProfileProgram, OtherDataThanTheProfilesAreRefusedByEveryCommand) {
+  const auto expect_refused = [](const Outcome& outcome) {
+    EXPECT_EQ(outcome.status, 3) << outcome.err;
+    EXPECT_NE(outcome.err.find("test.jsonl: is not the file that the profile was made from (SHA-256 "), std::string::npos) << outcome.err;
+  };
+  expect_refused(run("explain --model '" + at("base/model") + "' --data '" + at("clips/test.jsonl") + "' --profile '" + at("whole") + "' --out '" + at("x") + "'"));
+  expect_refused(run("train --quiet --config '" + at("run.yaml") + "' --set 'run.dir=" + at("refused") + "' --set refine.strategy=ddp --set 'refine.profile=" + at("whole") + "'"));
+}
+
+// Three samples of five dimensions, one dimension without labels, one with equal ones: what is defined works, the rest says what is missing.
+TEST_F(ProfileProgram, FewSamplesEmptyAndConstantDimensionsAreDefined) {
+  std::istringstream lines(slurp(at("clips/train.jsonl")));
+  std::string line;
+  {
+    std::ofstream few(at("clips/few.jsonl"));
+    for (int n = 0; n < 3 && std::getline(lines, line); ++n) {
+      auto row = nlohmann::json::parse(line);
+      row["labels"].erase("dynamic degree");
+      row["labels"]["visual quality"] = 2;
+      few << row.dump() << "\n";
+    }
+  }
+  const Outcome profile = run("profile --json --features --model '" + at("base/model") + "' --data '" + at("clips/few.jsonl") + "' --out '" + at("few") + "'");
+  ASSERT_EQ(profile.status, 0) << profile.err;
+  const auto document = nlohmann::json::parse(profile.out);
+  EXPECT_EQ(document.at("dimensions").at("dynamic degree").at("count"), 0);
+  EXPECT_EQ(document.at("dimensions").at("visual quality").at("count"), 3);
+  const std::string base = "refine --json --profile '" + at("few") + "' --out '" + at("few.plan") + "' --strategy ";
+  for (const char* strategy : {"ddp", "mask", "high_loss", "tracin_zsum"}) {
+    const Outcome plan = run(base + strategy + " --alpha 30");
+    ASSERT_EQ(plan.status, 0) << strategy << plan.err;
+    EXPECT_EQ(nlohmann::json::parse(plan.out).at("kept").get<int>() + nlohmann::json::parse(plan.out).at("removed").get<int>(), 3) << strategy;
+  }
+  const Outcome reweighted = run(base + "ddr");
+  ASSERT_EQ(reweighted.status, 0) << reweighted.err;
+  EXPECT_EQ(run(base + "mask --alpha auto").status, 0);
+  const Outcome all = run(base + "ddp --alpha 100");
+  EXPECT_EQ(all.status, 2);
+  EXPECT_NE(all.err.find("removes every label of the data; lower alpha"), std::string::npos) << all.err;
+  for (const char* alpha : {"0", "-1", "100.5", "nan"}) {
+    const Outcome outside = run(base + "ddp --alpha=" + alpha);
+    EXPECT_EQ(outside.status, 2) << alpha;
+    EXPECT_NE(outside.err.find("alpha: must be above 0 and at most 100 percent, got"), std::string::npos) << outside.err;
+  }
+  for (const char* tau : {"0", "-0.5", "nan"}) {
+    const Outcome outside = run(base + "ddr --tau=" + tau);
+    EXPECT_EQ(outside.status, 2) << tau;
+    EXPECT_NE(outside.err.find("tau: must be above 0, got"), std::string::npos) << outside.err;
+  }
+  const Outcome whatif = run("whatif --json --profile '" + at("few") + "' --drop '" + nlohmann::json::parse(line).at("id").get<std::string>() + ":visual quality'");
+  ASSERT_EQ(whatif.status, 0) << whatif.err;
+  EXPECT_TRUE(nlohmann::json::parse(whatif.out).at("dimensions").at("dynamic degree").at("lambda").is_null());
+  const Outcome train = run("train --quiet --config '" + at("run.yaml") + "' --set 'data.train=" + at("clips/few.jsonl") + "' --set 'run.dir=" + at("few_run") +
+                            "' --set refine.strategy=ddp --set refine.alpha=0");
+  EXPECT_EQ(train.status, 2) << train.err;
+  EXPECT_NE(train.err.find("alpha"), std::string::npos) << train.err;
+}
+
+TEST_F(ProfileProgram, TrainingLeavesAProfileThatRefineReads) {
+  const Outcome train = run("train --quiet --collect-influence --config '" + at("run.yaml") + "' --set 'run.dir=" + at("online") + "'");
+  ASSERT_EQ(train.status, 0) << train.err;
+  const Outcome plan = run("refine --json --profile '" + at("online/online_profile") + "' --strategy mask --alpha 20 --out '" + at("online.plan") + "'");
+  ASSERT_EQ(plan.status, 0) << plan.err;
+  EXPECT_EQ(nlohmann::json::parse(plan.out).at("per_dimension").at("visual quality").at("count"), 2);
+  const Outcome relative = run("profile --json --from '" + at("online/online_profile") + "' --estimator online_relative --out '" + at("relative") + "'");
+  ASSERT_EQ(relative.status, 0) << relative.err;
+  EXPECT_EQ(nlohmann::json::parse(relative.out).at("estimator"), "online_relative");
+}
+
+TEST_F(ProfileProgram, AlphaIsSearchedAndNoisePlantedOnKeptFeatures) {
+  const std::string base = "refine --profile '" + at("whole") + "' ";
+  const Outcome none = run(base + "--strategy ddp --alpha search");
+  EXPECT_EQ(none.status, 2);
+  EXPECT_NE(none.err.find("--validation"), std::string::npos) << none.err;
+  const Outcome search = run(base + "--strategy mask --alpha search --candidates 1 10 --validation '" + at("whole") + "' --json --out '" + at("searched.plan") + "'");
+  ASSERT_EQ(search.status, 0) << search.err;
+  const auto found = nlohmann::json::parse(search.out);
+  const auto& quality = found.at("alpha_search").at("dimensions").at("visual quality");
+  EXPECT_EQ(quality.at("spearman").size(), 2U);
+  const double alpha = quality.at("alpha");
+  EXPECT_EQ(alpha, quality.at("spearman")[1].get<double>() > quality.at("spearman")[0].get<double>() ? 10.0 : 1.0);
+  EXPECT_EQ(found.at("per_dimension").at("visual quality").at("count"), alpha == 1 ? 4 : 32);
+  const Outcome table = run(base + "--strategy ddp --alpha search --validation '" + at("whole") + "'");
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_NE(table.out.find("0 (all labels)"), std::string::npos) << table.out;
+  EXPECT_EQ(run(base + "--strategy ddr --alpha search --validation '" + at("whole") + "'").status, 2);
+  const Outcome noise = run(base + "--plant-noise 0.1 --noise-kind farthest --json");
+  ASSERT_EQ(noise.status, 0) << noise.err;
+  const auto planted = nlohmann::json::parse(noise.out);
+  EXPECT_EQ(planted.at("methods").at("self_influence").at("dimensions").at("visual quality").at("positives"), 32);
+  EXPECT_GT(planted.at("methods").at("self_influence").at("mean").at("auroc").get<double>(), 0.7);
+  EXPECT_EQ(run(base + "--plant-noise 1.5").status, 2);
+  EXPECT_EQ(run(base + "--plant-noise 0.1 --noise-kind loud").status, 2);
+}
+
 TEST_F(ProfileProgram, WhatIfAnswersFromFeatures) {
   std::istringstream lines(slurp(at("whole/samples.jsonl")));
   std::string line;
@@ -137,6 +234,10 @@ TEST_F(ProfileProgram, ExplainWritesTablesAndPictures) {
   const auto results = nlohmann::json::parse(risky.out).at("results");
   ASSERT_GE(results.size(), 1U);
   EXPECT_EQ(results[0].at("dimensions").at("visual quality").at("reward_without_frame").size(), 8U);
+  const auto& quality = results[0].at("dimensions").at("visual quality");
+  EXPECT_TRUE(quality.at("reward_step")[0].is_null());
+  EXPECT_NEAR(quality.at("reward_step")[3].get<double>(), quality.at("reward_up_to_frame")[3].get<double>() - quality.at("reward_up_to_frame")[2].get<double>(), 1e-5);
+  EXPECT_GT(quality.at("prefix_self_influence")[7].get<double>(), 0);
   int curves = 0, pictures = 0;
   for (const auto& entry : fs::directory_iterator(at("explained"))) {
     curves += entry.path().extension() == ".svg" && slurp(entry.path()).starts_with("<svg") ? 1 : 0;

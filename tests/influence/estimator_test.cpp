@@ -124,6 +124,7 @@ TEST(Estimators, AutogradAgreesWithTheClosedFormTo1e10) {
 TEST(Estimators, EveryOneGivesARiskPerLabelAndLeavesMissingOnesOut) {
   Small small;
   small.profile.kernel_NKK = at::diag_embed(small.profile.feature_sq_norm_N.unsqueeze(1).expand({40, 3}));   // head only
+  small.profile.running_loss_NK = small.profile.residual_NK.square() + 1;
   small.profile.space = "head";
   for (const auto& entry : influence::estimators()) {
     const at::Tensor risk_NK = influence::estimate(entry.name, small.input());
@@ -142,11 +143,13 @@ TEST(Estimators, EveryOneGivesARiskPerLabelAndLeavesMissingOnesOut) {
 TEST(Estimators, TheOrderOfSamplesOnlyMovesTheResults) {
   Small small;
   small.profile.kernel_NKK = at::diag_embed(small.profile.feature_sq_norm_N.unsqueeze(1).expand({40, 3}));
+  small.profile.running_loss_NK = small.profile.residual_NK.square() + 1;
   small.profile.space = "head";
   const at::Tensor order_N = at::arange(39, -1, -1, at::kLong);
   Small turned = small;
   for (at::Tensor influence::Profile::*table : {&influence::Profile::residual_NK, &influence::Profile::prediction_NK, &influence::Profile::label_NK,
-                                                &influence::Profile::feature_sq_norm_N, &influence::Profile::feature_ND, &influence::Profile::kernel_NKK}) {
+                                                &influence::Profile::feature_sq_norm_N, &influence::Profile::feature_ND, &influence::Profile::kernel_NKK,
+                                                &influence::Profile::running_loss_NK}) {
     turned.profile.*table = (small.profile.*table).index_select(0, order_N);
   }
   for (const auto& entry : influence::estimators()) {
@@ -169,6 +172,7 @@ TEST(Estimators, SayWhatTheyNeed) {
   EXPECT_NE(refusal("ridge_inverse", small.input()).find("--features"), std::string::npos);
   EXPECT_NE(refusal("vbll", small.input()).find("--features"), std::string::npos);
   EXPECT_NE(refusal("row_sum", small.input()).find("--space"), std::string::npos);
+  EXPECT_NE(refusal("online_relative", small.input()).find("train.collect_influence"), std::string::npos);
   EXPECT_NE(refusal("autograd", {.profile = &small.profile}).find("--head"), std::string::npos);
   EXPECT_NE(refusal("magic", small.input()).find("closed_form, closed_form_bias"), std::string::npos);
 }

@@ -55,6 +55,17 @@ TEST_F(Localise, ALeftOutFrameIsAClipWithoutIt) {
   }
   EXPECT_TRUE(at::allclose(result.prefix_reward_FK[0], reward(example({0})), 1e-5, 1e-5));
   EXPECT_TRUE(at::allclose(result.prefix_reward_FK[2], result.reward_K, 1e-5, 1e-5));
+  const std::vector<std::vector<int>> prefixes = {{0}, {0, 1}, {0, 1, 2}};
+  for (int64_t f = 0; f < 3; ++f) {
+    const auto expected = example(prefixes[static_cast<size_t>(f)]);
+    const auto ours = influence::up_to_frame(whole, model_.config, f);
+    ASSERT_TRUE(ours.has_value());
+    EXPECT_EQ(ours->input_ids, expected.input_ids) << f;
+    EXPECT_EQ(ours->frame_indices.size(), expected.frame_indices.size());
+    EXPECT_TRUE(at::equal(ours->pixels.levels_NCHW, expected.pixels.levels_NCHW)) << f;
+    const at::Tensor feature_1D = model::forward(model_, data::collate({std::make_shared<data::Example>(expected)}, processor_.image_config, 0)).feature_BD;
+    EXPECT_NEAR(result.prefix_sq_norm_F[f].item<double>(), feature_1D.to(at::kDouble).square().sum().item<double>(), 1e-3) << f;
+  }
 }
 
 TEST_F(Localise, AHiddenRegionChangesItsPixelsOnly) {
@@ -96,6 +107,20 @@ TEST_F(Localise, NoFramesIsAnError) {
   data::Example empty;
   empty.id = "nothing";
   EXPECT_THROW(influence::localise(model_, empty, processor_.image_config, {}, context_), core::DataError);
+}
+
+TEST(PrefixTrajectory, ByHand) {
+  influence::Localisation parts;
+  parts.prefix_reward_FK = at::tensor({2.0f, 2.0f, 2.5f, 1.0f, 4.0f, 1.5f}).view({3, 2});
+  parts.reward_K = parts.prefix_reward_FK[2];
+  parts.prefix_sq_norm_F = at::tensor({10.0f, 20.0f, 30.0f});
+  const at::Tensor label_K = at::tensor({3.0f, 2.0f});   // the first is scored too high, by the last frame; the second too low, by the middle one
+  const at::Tensor steps_FK = influence::prefix_steps(parts);
+  EXPECT_TRUE(steps_FK[0].isnan().all().item<bool>());
+  EXPECT_TRUE(at::equal(steps_FK.slice(0, 1), at::tensor({0.5f, -1.0f, 1.5f, 0.5f}).view({2, 2})));
+  EXPECT_TRUE(at::allclose(influence::prefix_self_influence(parts, label_K), at::tensor({10.0f, 0.0f, 5.0f, 20.0f, 30.0f, 7.5f}).view({3, 2})));
+  EXPECT_EQ(influence::frames_of_step(parts, label_K), (std::vector<int64_t>{2, 1}));
+  EXPECT_EQ(influence::frames_of_step(parts, at::tensor({4.0f, std::nanf("")})), (std::vector<int64_t>{-1, -1})) << "nothing is wrong; no label";
 }
 
 TEST(CarriedRisk, ByHand) {

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <limits>
+#include <thread>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/program.h"
@@ -137,6 +138,43 @@ TEST(Statistics, StreamsMergeInAnyGrouping) {
     EXPECT_NEAR(left.squares, 5461 - 127.0 * 127 / 7, 1e-4) << cut;
   }
   EXPECT_EQ(influence::Moments{}.standard_deviation(), 0);
+}
+
+TEST(Statistics, RanksMergeToTheBitsOfOne) {
+  at::Tensor table_NK = (at::arange(3 * 517, at::kDouble).mul(0.37).sin().mul(5).add(1e6)).view({517, 3});
+  table_NK.select(1, 1).slice(0, 0, 300).fill_(std::nan(""));
+  table_NK.select(1, 2).fill_(std::nan(""));
+  const auto one = influence::merged_moments(table_NK, *dist::make_single());
+  for (const int64_t k : {0, 1}) {   // two passes, by ATen
+    const at::Tensor column = table_NK.select(1, k).index({table_NK.select(1, k).isfinite()});
+    const auto& moments = one[static_cast<size_t>(k)];
+    EXPECT_EQ(moments.count, column.numel());
+    EXPECT_NEAR(moments.mean, column.mean().item<double>(), 1e-9);
+    EXPECT_NEAR(moments.standard_deviation(), column.std(false).item<double>(), 1e-9);
+  }
+  EXPECT_EQ(one[2].count, 0);
+  for (const int64_t size : {2, 3}) {
+    auto ranks = dist::make_thread_ranks(size);
+    std::vector<std::vector<influence::Moments>> moments(static_cast<size_t>(size));
+    std::vector<std::thread> threads;
+    for (size_t r = 0; r < ranks.size(); ++r) {
+      threads.emplace_back([&, r] {
+        at::Tensor own_NK = at::full_like(table_NK, 7.0);   // only its own chunks are right
+        for (int64_t n = 0; n < 517; ++n) {
+          if (n / 64 % size == static_cast<int64_t>(r)) own_NK[n].copy_(table_NK[n]);
+        }
+        moments[r] = influence::merged_moments(own_NK, *ranks[r]);
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    for (const auto& all : moments) {
+      for (size_t k = 0; k < 3; ++k) {
+        EXPECT_EQ(all[k].count, one[k].count);
+        EXPECT_EQ(all[k].mean, one[k].mean) << size;
+        EXPECT_EQ(all[k].squares, one[k].squares) << size;
+      }
+    }
+  }
 }
 
 TEST(Statistics, EmptyAndConstantDimensionsAreDefined) {

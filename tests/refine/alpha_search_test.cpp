@@ -50,6 +50,17 @@ TEST(AlphaSearch, TheRidgeProxyFindsASensibleShare) {
   const auto choice = choose_alpha(made.profile, {.strategy = "mask"}, {0.1, 8, 60}, proxy);
   EXPECT_EQ(choice.percent_K, (std::vector<double>{8, 8}));
   EXPECT_THROW(proxy(refine::refine(made.profile, {.strategy = "ddr"}).first), core::DataError);
+  // Taken out of the one fit or fitted anew without them: the same rewards.
+  const auto plan = refine::refine(made.profile, {.strategy = "mask", .alpha_percent_K = {0.5}}).first;
+  const auto head = influence::fit_ridge(made.profile.feature_ND, made.profile.label_NK);
+  const at::Tensor left_NK = made.profile.label_NK.masked_fill(plan.weight_NK == 0, std::nanf(""));
+  at::Tensor seen_VK;
+  refine::ridge_proxy(made.profile, head, clean.profile.feature_ND, [&](const at::Tensor& reward_VK) {
+    seen_VK = reward_VK;
+    return std::vector<double>{0, 0};
+  })(plan);
+  EXPECT_TRUE(at::allclose(seen_VK, influence::predict(influence::fit_ridge(made.profile.feature_ND, left_NK, {.lambda = head.groups[0].lambda}), clean.profile.feature_ND), 1e-9, 1e-9));
+  EXPECT_GT((seen_VK - influence::predict(head, clean.profile.feature_ND)).abs().max().item<double>(), 1e-3);
   auto bare = made.profile;
   bare.feature_ND = at::Tensor();
   EXPECT_THROW(refine::ridge_proxy(bare, made.profile.feature_ND, metric), core::DataError);

@@ -3,12 +3,22 @@
 // pass. A file format too (docs/files.md: profile directory). Not a speed profile.
 #pragma once
 #include <mvrm/core/tensor.h>
+#include <mvrm/dist/communicator.h>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 namespace mvrm::influence {
+
+// Count, mean and M2 of a stream of numbers in one pass (Welford), mergeable in any grouping (Chan et al.).
+struct Moments {
+  int64_t count = 0;
+  double mean = 0, squares = 0;        // squares = sum of (x - mean)^2
+  void add(double x);
+  void merge(const Moments& other);
+  double standard_deviation() const;   // population; 0 for an empty stream
+};
 
 // Rows in the order of `ids`. N samples, K dimensions, D feature width, F frames at most. NaN = no label / not computed.
 struct Profile {
@@ -22,21 +32,19 @@ struct Profile {
   core::Tensor self_influence_NK;      // float32, r^2 ||h||^2, or what `estimator` says
   core::Tensor prefix_prediction_NFK;  // float32, the reward of the clip cut behind frame f; NaN beyond its frames; may be undefined
   core::Tensor kernel_NKK;             // float32, products of the gradients of rewards j and k in `space`; undefined unless asked for
+  core::Tensor running_loss_NK;        // float32, of a profile that training collected (online_profile.h); else undefined
   core::Tensor done_N;                 // uint8, set after a row is whole
   core::Tensor feature_ND;             // float32, bfloat16 or float16; undefined unless asked for
   std::string model_hash, data_hash;
   std::string reading;                 // frame sampling and dtype of the model, in words; must match to resume
   std::string estimator = "closed_form", space;   // of self_influence_NK; of kernel_NKK ("" = none)
+  std::vector<Moments> moments_K;      // of self_influence_NK, merged over ranks (merged_moments); empty: statistics() takes them from the table
 };
 
-// Count, mean and M2 of a stream of numbers in one pass (Welford), mergeable in any grouping (Chan et al.).
-struct Moments {
-  int64_t count = 0;
-  double mean = 0, squares = 0;        // squares = sum of (x - mean)^2
-  void add(double x);
-  void merge(const Moments& other);
-  double standard_deviation() const;   // population; 0 for an empty stream
-};
+// Collective. Moments of each column over finite numbers, in one pass: every rank adds up its own chunks of rows, and all merge the chunks in
+// their order, so the number of ranks changes no bit. float32 or float64 table, the same on all ranks at least in a rank's own chunks
+// (chunk c of 64 rows belongs to rank c modulo size).
+std::vector<Moments> merged_moments(const core::Tensor& table_NK, dist::Communicator& comm);
 
 // Per-dimension population mean and standard deviation (float64) and quantiles of self-influence; labelled rows only. An empty dimension
 // has count 0 and quantiles of NaN; with equal values the standard deviation is 0.
@@ -59,7 +67,8 @@ core::Tensor dimension_correlations(const Profile& profile);
 
 // Directory of cli.md: profile.safetensors, samples.jsonl, profile.json, self_influence.csv. Atomic per file.
 void write_profile(const std::filesystem::path& directory, const Profile& profile);
-// Throws DataError naming the file and the cause; a profile that is not finished is one.
+// feature_ND is a read-only view of the file: clone it before writing. Throws DataError naming the file and the cause; a profile that is not
+// finished is one.
 Profile read_profile(const std::filesystem::path& directory);
 // Throws DataError naming both when the profile was not made from this data file.
 void check_data(const Profile& profile, const std::string& data_hash, const std::filesystem::path& data_file);

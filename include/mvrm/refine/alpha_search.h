@@ -2,6 +2,7 @@
 // Alpha chosen on a validation split, as the paper does (Fig. 2): every candidate is tried on all dimensions at once, and each dimension takes
 // the one that is best for it. What "tried" means is the caller's: a full training run, or a linear head refitted on kept features.
 #pragma once
+#include <mvrm/influence/leverage.h>
 #include <mvrm/refine/strategy.h>
 #include <functional>
 #include <vector>
@@ -23,9 +24,10 @@ struct AlphaChoice {
 // `config.alpha_percent_K` is replaced by each candidate in turn. Throws ConfigError for no candidates, or some that aren't rising.
 AlphaChoice choose_alpha(const influence::Profile& profile, RefineConfig config, const std::vector<double>& candidates, const PlanMetric& metric);
 
-// The proxy: the ridge head is refitted on the profile's features without the labels that the plan takes, and rates the validation features
-// [V,D]. Seconds instead of a training run. lambda is chosen once, on all labels. Throws DataError without features, and for a plan with
-// weights other than 0 and 1.
-PlanMetric ridge_proxy(const influence::Profile& profile, const core::Tensor& validation_feature_VD, RewardMetric metric);
+// The proxy: the ridge head without the labels that the plan takes rates the validation features [V,D]. Seconds instead of a training run: `head`
+// is fitted once, to influence::fit_table(profile), and keeps its penalty; labels are taken out of it exactly (influence::what_if).
+// Throws DataError without features, and for a plan with weights other than 0 and 1.
+PlanMetric ridge_proxy(const influence::Profile& profile, influence::RidgeHead head, const core::Tensor& validation_feature_VD, RewardMetric metric);
+PlanMetric ridge_proxy(const influence::Profile& profile, const core::Tensor& validation_feature_VD, RewardMetric metric);   // fits the head
 
 }  // namespace mvrm::refine

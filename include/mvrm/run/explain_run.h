@@ -25,6 +25,7 @@ struct ExplainedSample {
   std::vector<float> label_K;                   // NaN = none
   core::Tensor levels_NCHW;                     // uint8, the frames as the model saw them
   influence::Localisation localisation;
+  std::vector<int64_t> frame_of_step_K;         // the prefix rewards turn wrong most there (influence::frames_of_step)
   std::vector<int64_t> frame_of_blame_K;        // without it the squared residual shrinks most; -1: no label or no frame that helps
 };
 struct ExplainResult {

@@ -21,6 +21,7 @@ struct ProfileRunOptions {
   std::string dtype = "f32";
   std::string features;                         // "" = not kept, f32, bf16, f16
   std::string space;                            // "" = none, or a name of influence::spaces(): keeps gradient products for row_sum
+  bool fit_head = false;                        // with features: also keep the fit that `mvrm whatif` answers from (ridge.safetensors)
   std::string estimator = "closed_form";        // a name of influence::estimators(): what self_influence holds
   std::vector<std::pair<std::filesystem::path, double>> checkpoints;   // profiles and learning rates of estimator tracin
   bool all_cores = true;                        // for the algebra at the end; false when other work shares this process

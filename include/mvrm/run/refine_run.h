@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <mvrm/influence/profile.h>
+#include <mvrm/core/context.h>
+#include <mvrm/refine/alpha_search.h>
 #include <mvrm/refine/calibration.h>
+#include <mvrm/refine/noise_experiment.h>
 #include <mvrm/refine/strategy.h>
 #include <mvrm/refine/suspects.h>
 #include <mvrm/run/run_config.h>
@@ -39,6 +42,22 @@ std::string suspects_table(const std::vector<refine::Suspect>& suspects, const i
 
 // Estimated share of wrong labels by dimension, and the reliability curve.
 std::string calibration_table(const refine::NoiseCalibration& calibration, const std::vector<std::string>& dimensions);
+
+// Alpha by the ridge proxy (refine/alpha_search.h): every candidate on all dimensions at once, rated by Spearman per dimension on the profile of a
+// validation file. The section's strategy; `ddp+ddr` is searched as `ddp`. Throws ConfigError for a strategy without alpha, DataError when a
+// profile has no features, or they are of different models.
+struct AlphaSearchOutcome {
+  refine::AlphaChoice choice;
+  std::vector<double> all_labels_K;   // without refinement
+};
+AlphaSearchOutcome alpha_search_run(const RefineRunOptions& options, const influence::Profile& profile, const std::filesystem::path& validation_dir,
+                                    const std::vector<double>& candidates, const core::Context& context);
+std::string alpha_search_table(const AlphaSearchOutcome& outcome, const std::vector<std::string>& dimensions);
+nlohmann::ordered_json alpha_search_json(const AlphaSearchOutcome& outcome, const std::vector<std::string>& dimensions);
+
+// Plants noise in the profile's labels, refits the head and asks every risk for the places: the document of detection_run, with "noise" and the
+// deviation of the residuals of right labels in the place of "truth".
+nlohmann::ordered_json noise_run(const influence::Profile& profile, const std::string& kind, double share, uint64_t seed, const std::vector<int64_t>& counts);
 
 // How well every risk of the profile finds the labels that a truth file calls wrong: {"truth", "methods": {risk: detection}}.
 nlohmann::ordered_json detection_run(const influence::Profile& profile, const std::filesystem::path& truth_file,

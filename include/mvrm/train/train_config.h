@@ -11,6 +11,7 @@ namespace mvrm::train {
 struct LoopConfig {
   int64_t epochs = 1, batch = 64, micro_batch = 1, max_steps = 0;   // batch = samples per optimiser step over all ranks
   std::string recompute = "auto";
+  bool collect_influence = false;
 };
 struct OptimizerConfig {
   double lr = 1e-5;
@@ -53,6 +54,7 @@ template <class Visitor> void describe(Visitor& v, LoopConfig& c) {
   v("max_steps", c.max_steps, "stop after so many optimiser steps (0 = no limit)", config::at_least(0));
   v("recompute", c.recompute, "activations: always compute them again in the backward pass, never, or auto (models of 200 million parameters and more)",
     config::one_of({"auto", "always", "never"}));
+  v("collect_influence", c.collect_influence, "write a profile of what the training forward saw of every sample to run.dir/online_profile, without a forward pass more");
 }
 template <class Visitor> void describe(Visitor& v, OptimizerConfig& c) {
   v("lr", c.lr, "peak learning rate", config::positive);
