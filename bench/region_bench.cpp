@@ -98,6 +98,12 @@ std::map<std::string, at::Tensor> fills(const at::Tensor& levels_NCHW) {
   return all;
 }
 
+// The region alone, as large as the picture.
+at::Tensor alone(const at::Tensor& pictures_NCHW, int64_t grid, int64_t row, int64_t column) {
+  const at::Tensor region = part(pictures_NCHW, grid, row, column).to(at::kFloat).contiguous();
+  return at::upsample_bilinear2d(region, {pictures_NCHW.size(2), pictures_NCHW.size(3)}, false).round().clamp(0, 255).to(at::kByte);
+}
+
 struct Tally {
   int64_t clips = 0, hits = 0;
   double rank = 0;
@@ -130,6 +136,21 @@ void one_frame(const Bench& bench, const data::Example& clean, int64_t grid, cor
     }
     const at::Tensor effect_FGG = rewards(bench, clean, variants).view({frames, grid, grid}) - after;
     spreads.push_back(effect_FGG.std().item<double>());
+    count(tallies[name], effect_FGG, planted);
+    count(tallies[name + ", against the other frames"], effect_FGG - effect_FGG.mean(0, true), planted);
+    count(tallies[name + ", within the right frame"], effect_FGG[f], row * grid + column);
+  }
+  // Regions alone: as a clip of one frame, and as a clip in which the frame stands still.
+  const auto single = influence::up_to_frame(clean, bench.model.config, 0);
+  std::vector<std::function<at::Tensor()>> stills, repeated;
+  for (int64_t c = 0; c < cells; ++c) {
+    stills.emplace_back([&, c] { return alone(base.narrow(0, c / (grid * grid), 1), grid, c / grid % grid, c % grid); });
+    repeated.emplace_back([&, c] { return alone(base.narrow(0, c / (grid * grid), 1), grid, c / grid % grid, c % grid).repeat({frames, 1, 1, 1}); });
+  }
+  for (const auto& [name, effect_C] : {std::pair{std::string("region alone, one-frame clip"), single ? -rewards(bench, *single, stills) : at::Tensor()},
+                                       std::pair{std::string("region alone, frame repeated"), -rewards(bench, clean, repeated)}}) {
+    if (!effect_C.defined()) continue;
+    const at::Tensor effect_FGG = effect_C.view({frames, grid, grid});
     count(tallies[name], effect_FGG, planted);
     count(tallies[name + ", against the other frames"], effect_FGG - effect_FGG.mean(0, true), planted);
     count(tallies[name + ", within the right frame"], effect_FGG[f], row * grid + column);
@@ -176,6 +197,14 @@ void all_frames(const Bench& bench, const data::Example& clean, int64_t grid, co
     spreads.push_back(effect_GG.std().item<double>());
     count(tallies[name], effect_GG, row * grid + column);
   }
+  std::vector<std::function<at::Tensor()>> regions;
+  for (int64_t c = 0; c < grid * grid; ++c) regions.emplace_back([&, c] { return alone(base, grid, c / grid, c % grid); });
+  const at::Tensor effect_GG = -rewards(bench, clean, regions).view({grid, grid});
+  count(tallies["region alone"], effect_GG, row * grid + column);
+  // The same regions of the clip before it was spoiled are what content does by itself; a person has no such clip, so this is a bound.
+  std::vector<std::function<at::Tensor()>> clean_regions;
+  for (int64_t c = 0; c < grid * grid; ++c) clean_regions.emplace_back([&, c] { return alone(levels, grid, c / grid, c % grid); });
+  count(tallies["region alone, against the same region unspoiled (bound)"], effect_GG + rewards(bench, clean, clean_regions).view({grid, grid}), row * grid + column);
 }
 
 double mean(const std::vector<double>& values) {
@@ -201,10 +230,10 @@ int main(int argc, char** argv) {
     if (clip.level_K[0] != 4 || clip.level_K[1] != 4 || clip.level_K[4] != 4) continue;   // nothing else is wrong with it
     ++clips;
     const data::Example clean = example_of(clip, bench.processor);
-    for (const int64_t grid : {2, 4}) {
+    for (const int64_t grid : {1, 2, 4}) {   // 1: a whole frame
       const std::string size = "grid " + std::to_string(grid);
       one_frame(bench, clean, grid, rng, tallies[size + ", one frame"], drops[size + ", one frame"], spreads[size + ", one frame"]);
-      all_frames(bench, clean, grid, rng, tallies[size + ", all frames"], drops[size + ", all frames"], spreads[size + ", all frames"]);
+      if (grid > 1) all_frames(bench, clean, grid, rng, tallies[size + ", all frames"], drops[size + ", all frames"], spreads[size + ", all frames"]);
     }
   }
   for (const auto& [defect, methods] : tallies) {
