@@ -168,6 +168,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     model = initial_model(config);
     train::TrainJob job{.config = config.training, .run_dir = config.run.dir, .processor_dir = config.model.path, .resume = resume};
     job.config.log_every = config.log.every;
+    job.config.tensorboard = config.log.tensorboard;
     job.evaluate_every = eval_set ? config.eval.every : 0;
     job.evaluate = [&](const model::RewardModel& current) {
       return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, 8, comm, run_context)));

@@ -27,7 +27,7 @@ struct RefineSection {
   std::filesystem::path corrections, plan;
 };
 struct EvalSection { std::filesystem::path data; int64_t every = 0; };
-struct LogSection { int64_t every = 1; };
+struct LogSection { int64_t every = 1; bool tensorboard = false; };
 
 struct RunConfig {
   RunSection run;
@@ -76,6 +76,7 @@ template <class Visitor> void describe(Visitor& v, EvalSection& c) {
 }
 template <class Visitor> void describe(Visitor& v, LogSection& c) {
   v("every", c.every, "a line in metrics.jsonl every so many steps", config::at_least(1));
+  v("tensorboard", c.tensorboard, "write the same numbers as TensorBoard event files into the run directory");
 }
 template <class Visitor> void describe(Visitor& v, RunConfig& c) {
   v.group("run", c.run, "the run");

@@ -19,7 +19,7 @@ struct OptimizerConfig {
 };
 struct ScheduleConfig { std::string kind = "cosine"; double warmup_ratio = 0.03; };
 struct CheckpointConfig { int64_t every = 100, keep = 2; };
-struct DistConfig { std::string reshard = "auto", reduce = "auto", order = "ordered"; double timeout_s = 120; };
+struct DistConfig { std::string reshard = "auto", reduce = "auto", order = "ordered"; double timeout_s = 120, peak_tflops = 0; };
 
 struct UncertaintyConfig {
   config::ScalarOrMap lr{.scalar = 0.01};
@@ -44,6 +44,7 @@ struct TrainConfig {
   DistConfig dist;
   BalanceConfig balance;
   int64_t log_every = 1;
+  bool tensorboard = false;                    // event files beside metrics.jsonl
 };
 
 template <class Visitor> void describe(Visitor& v, LoopConfig& c) {
@@ -76,6 +77,8 @@ template <class Visitor> void describe(Visitor& v, DistConfig& c) {
     config::one_of({"auto", "step", "micro"}));
   v("order", c.order, "ordered: sums in an order that does not depend on the number of ranks; fast: the backend's order",
     config::one_of({"ordered", "fast"}));
+  v("peak_tflops", c.peak_tflops, "what one GPU (or CPU rank) reaches at most, in 10^12 operations a second (H100 and H200: 989, B200: 2250): metrics.jsonl then tells the share that training uses; 0 = unknown",
+    config::at_least(0));
   v("timeout_s", c.timeout_s, "seconds after which a missing peer ends the run", config::positive);
 }
 template <class Visitor> void describe(Visitor& v, UncertaintyConfig& c) {
