@@ -27,6 +27,7 @@ constexpr Command kCommands[] = {
     {"score", "score videos", mvrm::app::score},
     {"eval", "Spearman per dimension over predictions or a model", mvrm::app::eval},
     {"data", "check a data file as a whole, or convert it into another layout", mvrm::app::data},
+    {"estimate", "memory, operations and time of a training run on GPUs of a given size", mvrm::app::estimate},
     {"info", "versions, devices and what this build can do", mvrm::app::info},
 };
 

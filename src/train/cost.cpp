@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // F frames, S patches of one, L tokens, Q latents of a frame.
+#include "balanced_step.h"
+
+#include <algorithm>
 #include <c10/util/accumulate.h>
 #include <mvrm/model/unit.h>
 #include <mvrm/train/cost.h>
 
 namespace mvrm::train {
+
+namespace {
+
+constexpr int64_t kLargeModel = 200'000'000;   // parameters: beyond, kept graphs and sums of gradients need more memory than most machines have
+
+constexpr int64_t kComputedTogether = 8;       // ranks of a machine, most often
+
+}  // namespace
 
 int64_t patches_of(const model::ModelConfig& config, const ClipShape& clip) {
   const int64_t patch = config.vision.patch_size;
@@ -40,6 +51,22 @@ int64_t parameter_count(const model::ModelConfig& config) {
   for (const auto& unit : model::make_units(config))
     for (const auto& parameter : unit.parameters) parameters += c10::multiply_integers(parameter.shape);
   return parameters;
+}
+
+Scheme scheme_of(const TrainConfig& config, const SchemeRequest& request) {
+  const bool large = request.parameters >= kLargeModel, alone = request.ranks == 1;
+  const int64_t slots = (config.train.batch + config.train.micro_batch - 1) / config.train.micro_batch;
+  Scheme scheme{.ranks = request.ranks, .micro_batches = (slots + request.ranks - 1) / request.ranks, .micro_batch = config.train.micro_batch,
+                .threads = request.threads, .weight_bytes = request.weight_bytes, .gradient_bytes = std::max<int64_t>(4, request.weight_bytes),
+                .keep_weights = alone || config.dist.reshard != "free", .ordered = config.dist.order != "fast"};
+  // In order, a rank that sums once a step holds a whole gradient for each level of the tree.
+  const bool each = config.dist.reduce == "micro" || (config.dist.reduce == "auto" && (config.dist.reshard == "free" || (large && scheme.ordered)));
+  scheme.reduce_each = each && !alone;
+  scheme.recompute = config.train.recompute == "auto" ? large || !scheme.keep_weights : config.train.recompute == "always";
+  // Not of the ranks: the order of sums is that of one alone.
+  if (config.dist.balance == "auto" ? large : config.dist.balance == "always") scheme.balance_group = each ? kComputedTogether : 1;
+  if (config.balance.strategy == "pcgrad" && !uses_sketch(config.balance, request.parameters, request.ranks)) scheme.objectives = request.dimensions;
+  return scheme;
 }
 
 double traffic_bytes(int64_t parameters, const Scheme& scheme) {

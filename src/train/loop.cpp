@@ -26,7 +26,6 @@ namespace mvrm::train {
 namespace {
 
 constexpr int64_t kMaxSkippedSteps = 3;
-constexpr int64_t kRecomputeFrom = 200'000'000;   // parameters: beyond, kept graphs need more memory than most machines have
 
 void check(const TrainConfig& config, size_t samples) {
   const auto require = [](bool holds, const std::string& message) {
@@ -49,16 +48,20 @@ class Trainer {
   Trainer(model::RewardModel& model, const Samples& samples, const TrainJob& job, dist::Communicator& comm, const core::Context& context)
       : model_(model), samples_(samples), job_(job), config_(job.config), comm_(comm), context_(context),
         parameters_(parameter_count(model.config)), identity_(identity_of(job.config, samples, model, context.seed)),
-        state_(model, comm_, is_decayed, config_.dist.reshard != "free"), balancer_(config_.balance, samples.weight_NK.size(1), context.seed),
+        scheme_(scheme_of(job.config, {.parameters = parameters_, .ranks = comm.size(), .threads = context.threads})),
+        state_(model, comm_, is_decayed, scheme_.keep_weights), balancer_(config_.balance, samples.weight_NK.size(1), context.seed),
         sketch_(uses_sketch(config_.balance, parameters_, comm_.size())), pool_(context.threads), calendar_(job.config.train, samples, context.seed),
-        with_{.model = model, .state = state_, .samples = samples, .comm = comm_, .pool = pool_, .ordered = config_.dist.order != "fast",
-              .recompute = config_.train.recompute == "auto" ? parameters_ >= kRecomputeFrom || !state_.keeps_weights() : config_.train.recompute == "always",
-              .reduce_each = config_.dist.reduce == "micro" || (config_.dist.reduce == "auto" && !state_.keeps_weights())},
+        with_{.model = model, .state = state_, .samples = samples, .comm = comm_, .pool = pool_, .ordered = scheme_.ordered, .recompute = scheme_.recompute,
+              .reduce_each = scheme_.reduce_each},
         writer_(job.run_dir, config_.checkpoint.keep, comm_) {}
 
   TrainResult run() {
     dist::require_same(comm_, identity_);
     restore();
+    if (scheme_.balance_group > 0 && samples_.cost) {
+      calendar_.cost_N = costs(samples_, comm_, pool_);
+      calendar_.group = scheme_.balance_group;
+    }
     Metrics metrics(job_.run_dir, result_.steps, model_.config.dimensions, comm_.is_main(), config_.tensorboard);
     core::Progress progress("train", calendar_.total, context_.show_progress && comm_.is_main());
     progress.resume_at(result_.steps);
@@ -182,6 +185,7 @@ class Trainer {
   const StopSignals signals_;
   const int64_t parameters_;
   const std::map<std::string, std::string> identity_;   // of the weights as they come in: before state_ takes them over
+  const Scheme scheme_;
   TrainState state_;
   Balancer balancer_;
   const bool sketch_;

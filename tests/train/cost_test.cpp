@@ -36,6 +36,27 @@ TEST(Cost, OperationsAreThoseOfThePlan) {
   }
 }
 
+TEST(Cost, AutoIsResolvedFromTheModelAndTheWorld) {
+  TrainConfig config;
+  const auto at_ranks = [&](int64_t parameters, int64_t ranks) { return scheme_of(config, {.parameters = parameters, .ranks = ranks, .dimensions = 5}); };
+  const Scheme small = at_ranks(1'000'000, 8), large = at_ranks(8'000'000'000, 8), alone = at_ranks(8'000'000'000, 1);
+  EXPECT_TRUE(small.keep_weights && !small.reduce_each && !small.recompute && small.ordered && small.balance_group == 0);
+  EXPECT_TRUE(large.keep_weights && large.reduce_each && large.recompute && large.balance_group == 8);
+  EXPECT_TRUE(alone.keep_weights && !alone.reduce_each && alone.recompute && alone.balance_group == 8);   // the order of sums of 8 ranks
+  EXPECT_EQ(small.micro_batches, 8);   // 64 samples
+  EXPECT_EQ(alone.micro_batches, 64);
+  config.dist.order = "fast";
+  EXPECT_FALSE(at_ranks(8'000'000'000, 8).reduce_each);
+  EXPECT_EQ(at_ranks(8'000'000'000, 8).balance_group, 1);
+  config.dist.reshard = "free";
+  const Scheme freed = at_ranks(1'000'000, 2);
+  EXPECT_TRUE(!freed.keep_weights && freed.reduce_each && freed.recompute);
+  EXPECT_TRUE(at_ranks(1'000'000, 1).keep_weights);
+  config.balance.strategy = "pcgrad";
+  EXPECT_EQ(at_ranks(1'000'000, 2).objectives, 5);
+  EXPECT_EQ(at_ranks(8'000'000'000, 1).objectives, 1);   // sketched
+}
+
 // What rank 0 wrote about its first step.
 nlohmann::json first_line(const std::filesystem::path& run_dir) {
   std::istringstream lines(core::read_file(run_dir / "metrics.jsonl"));

@@ -40,7 +40,7 @@ class Memory : public testing::Test {
  protected:
   // Peak of each rank, in bytes.
   std::vector<double> measure(const Model& model, const Knobs& knobs, int64_t ranks) {
-    TrainConfig config = test::tiny_train_config(2);
+    TrainConfig config = test::tiny_train_config(1);
     config.train.batch = kMicroBatches * ranks;
     config.train.recompute = knobs.recompute;
     config.dist.reshard = knobs.reshard;
@@ -113,7 +113,7 @@ TEST_F(Memory, OfARankFallsWithTheirNumber) {
   for (const int64_t ranks : {1, 2, 4}) {
     const auto measured = measure(model, knobs, ranks);
     const double estimated = estimate_memory(model.config, model.clip, scheme_of(knobs, ranks)).peak();
-    EXPECT_LT(measured.front(), 0.8 * before);
+    EXPECT_LT(measured.front(), 0.9 * before);
     EXPECT_NEAR(measured.front() / before, estimated / estimated_before, 0.1);
     before = measured.front();
     estimated_before = estimated;

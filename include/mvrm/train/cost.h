@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <mvrm/model/model_config.h>
+#include <mvrm/train/train_config.h>
 
 namespace mvrm::train {
 
@@ -33,8 +34,15 @@ struct Scheme {
   bool keep_weights = true;                   // dist.reshard: keep | free
   bool reduce_each = false;                   // dist.reduce: micro | step
   bool recompute = true, ordered = true;
+  int64_t balance_group = 0;                  // dist.balance: micro-batches of like cost that are computed together; 0: samples are not dealt
   int64_t objectives = 1;                     // gradients that are kept apart: K under exact PCGrad
 };
+
+// What a configuration comes to, `auto` resolved (docs/config.md says how).
+struct SchemeRequest {
+  int64_t parameters = 0, ranks = 1, threads = 1, weight_bytes = 4, dimensions = 1;
+};
+Scheme scheme_of(const TrainConfig& config, const SchemeRequest& request);
 
 // Bytes that each rank sends (and receives) in an optimiser step, at least. P parameters, N ranks, M micro-batches of a rank, w and g bytes
 // of a weight and a gradient, o objectives; everything times (N-1)/N:
