@@ -22,6 +22,7 @@ int score(const Arguments& arguments);
 int eval(const Arguments& arguments);
 int data(const Arguments& arguments);
 int experiment(const Arguments& arguments);
+int estimate(const Arguments& arguments);
 int info(const Arguments& arguments);
 
 // Parses; prints help and returns false when --help was asked for. A usage error throws core::ConfigError naming `mvrm CMD --help`.

@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"eval", "Spearman per dimension over predictions or a model", mvrm::app::eval},
     {"data", "check a data file as a whole, or convert it into another layout", mvrm::app::data},
     {"experiment", "a table or figure of the paper, on rendered clips or on your data", mvrm::app::experiment},
+    {"estimate", "memory, operations and time of a training run on GPUs of a given size", mvrm::app::estimate},
     {"info", "versions, devices and what this build can do", mvrm::app::info},
 };
 

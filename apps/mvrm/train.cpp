@@ -41,7 +41,8 @@ int train(const Arguments& arguments) {
   dist::WorldConfig timed = world;
   timed.timeout_seconds = config.training.dist.timeout_s;
   const core::Context context = run::make_context({.seed = config.run.seed, .workers = config.data.workers,
-                                                   .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet});
+                                                   .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet,
+                                                   .deterministic = config.run.deterministic});
   const auto comm = dist::connect(timed);
   const run::TrainOutcome outcome = run::train_run(config, resume, *comm, context);
   if (outcome.stopped_by_signal) return static_cast<int>(core::ExitStatus::stopped);

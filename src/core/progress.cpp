@@ -32,7 +32,7 @@ struct Progress::State {
   int64_t total;
   bool terminal;
   std::mutex mutex;
-  int64_t done = 0;
+  int64_t done = 0, before = 0;
   std::string note;
   Clock::time_point start = Clock::now();
   Clock::time_point next_draw = start;
@@ -52,8 +52,8 @@ struct Progress::State {
     line += std::to_string(done);
     if (total > 0) line.append("/").append(std::to_string(total));
     line.append(", ").append(duration_text(elapsed));
-    if (!last && done > 0 && done < total) {
-      const double left = elapsed / static_cast<double>(done) * static_cast<double>(total - done);
+    if (!last && done > before && done < total) {
+      const double left = elapsed / static_cast<double>(done - before) * static_cast<double>(total - done);
       line.append(", ").append(duration_text(left)).append(" left");
     }
     if (!note.empty()) line.append(", ").append(note);
@@ -69,6 +69,12 @@ Progress::Progress(std::string title, int64_t total, bool enabled) {
 
 Progress::~Progress() {
   if (state_) state_->draw(/*last=*/true);
+}
+
+void Progress::resume_at(int64_t steps) {
+  if (!state_) return;
+  const std::lock_guard lock(state_->mutex);
+  state_->done = state_->before = steps;
 }
 
 void Progress::advance(int64_t steps, const std::string& note) {

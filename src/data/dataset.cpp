@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "example_cache.h"
+#include "frame_cache.h"
 
 namespace mvrm::data {
 
@@ -21,6 +22,7 @@ struct Dataset::State {
   Processor processor;
   DatasetConfig config;
   core::Context context;
+  std::optional<FrameCache> frame_cache;
 
   std::mutex mutex;  // guards everything below
   std::condition_variable work, ready;
@@ -36,7 +38,9 @@ struct Dataset::State {
   std::vector<std::thread> workers;
 
   State(Manifest all, Processor how, DatasetConfig limits, core::Context surroundings)
-      : manifest(std::move(all)), processor(std::move(how)), config(limits), context(std::move(surroundings)) {}
+      : manifest(std::move(all)), processor(std::move(how)), config(std::move(limits)), context(std::move(surroundings)) {
+    if (!config.frame_cache.empty()) frame_cache.emplace(config.frame_cache, config.frame_cache_bytes, context.log);
+  }
 
   // Decodes outside of the lock, which is held again on return. nullptr = the sample is bad and now in `bad`.
   ExamplePtr decode(int64_t index, std::unique_lock<std::mutex>& lock) {
@@ -46,7 +50,7 @@ struct Dataset::State {
     std::optional<core::DataError> error;
     std::exception_ptr other;
     try {
-      example = std::make_shared<Example>(make_example(manifest.samples[static_cast<size_t>(index)], processor));
+      example = std::make_shared<Example>(make_example(manifest.samples[static_cast<size_t>(index)], processor, frame_cache ? &*frame_cache : nullptr));
     } catch (const core::DataError& caught) {
       error = caught;
     } catch (...) {

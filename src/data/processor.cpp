@@ -5,6 +5,8 @@
 #include <mvrm/data/dataset.h>
 #include <algorithm>
 
+#include "frame_cache.h"
+
 namespace mvrm::data {
 
 Processor load_processor(const std::filesystem::path& model_dir, const video::SampleRule& rule) {
@@ -17,16 +19,30 @@ Processor load_processor(const std::filesystem::path& model_dir, const video::Sa
 
 namespace {
 
-Example process(const Sample& sample, const Processor& processor) {
+ModelFrames frames_of(const Sample& sample, const Processor& processor) {
   video::Frames frames = sample.video.empty() ? video::read_pictures(sample.images, processor.sample_rule)
                                               : video::read_video(sample.video, processor.sample_rule);
+  return {.pixels = preprocess::transform(frames, processor.image_config), .frame_indices = std::move(frames.indices)};
+}
+
+ModelFrames frames_of(const Sample& sample, const Processor& processor, FrameCache* cache) {
+  const auto key = cache != nullptr ? FrameCache::key_of(sample, processor) : std::nullopt;
+  if (!key) return frames_of(sample, processor);
+  if (auto found = cache->find(*key)) return std::move(*found);
+  ModelFrames frames = frames_of(sample, processor);
+  cache->put(*key, frames);
+  return frames;
+}
+
+Example process(const Sample& sample, const Processor& processor, FrameCache* cache) {
+  ModelFrames frames = frames_of(sample, processor, cache);
   Example example{.id = sample.id,
                   .input_ids = {},
-                  .pixels = preprocess::transform(frames, processor.image_config),
-                  .frame_indices = std::move(frames.indices),
+                  .pixels = std::move(frames.pixels),
+                  .frame_indices = std::move(frames.frame_indices),
                   .label_K = sample.label_K};
   const std::string prompt = sample.prompt_is_complete ? sample.prompt : text::fill(processor.prompt_template, sample.prompt);
-  const auto count = static_cast<int64_t>(frames.frames.size());
+  const auto count = static_cast<int64_t>(example.frame_indices.size());
   example.input_ids = processor.tokenizer.encode(text::expand_images(text::add_image_placeholders(prompt, count), processor.text_config));
   if (static_cast<int64_t>(example.input_ids.size()) > processor.max_tokens)
     example.input_ids.resize(static_cast<size_t>(processor.max_tokens));
@@ -44,9 +60,9 @@ Example process(const Sample& sample, const Processor& processor) {
 
 }  // namespace
 
-Example make_example(const Sample& sample, const Processor& processor) {
+Example make_example(const Sample& sample, const Processor& processor, FrameCache* cache) {
   try {
-    return process(sample, processor);
+    return process(sample, processor, cache);
   } catch (const core::DataError& error) {
     throw core::DataError("sample '" + sample.id + "': " + error.what(), sample.id);
   }

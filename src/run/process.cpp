@@ -29,6 +29,9 @@ int64_t worker_count(const std::string& workers, int64_t local_ranks) {
 
 core::Context make_context(const ProcessOptions& options) {
   at::set_num_threads(1);
+  at::globalContext().setDeterministicAlgorithms(options.deterministic, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);   // nothing here reads what was not written
+  at::globalContext().setBenchmarkCuDNN(false);                        // which algorithm wins would depend on the moment
   core::Context context;
   context.seed = options.seed;
   context.threads = worker_count(options.workers, options.local_ranks);

@@ -41,6 +41,8 @@ std::string input_key(const RunConfig& config, const refine::RefinementPlan& pla
   placeless.run.dir = "-";
   placeless.refine = {};
   placeless.training.train.collect_influence = false;   // looks on only
+  placeless.data.cache.clear();
+  placeless.data.cache_gib = DataSection{}.cache_gib;
   const std::string start = config.model.init == "random" ? core::sha256_file(config.model.path / "config.json") : model::model_hash(config.model.path);
   std::string text = config::to_yaml(placeless) + start + data_hash + plan.header.dump();
   const at::Tensor weight_NK = plan.weight_NK.contiguous();
@@ -147,7 +149,9 @@ std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs:
   data::Processor processor = data::load_processor(model_dir, rule);
   data::Manifest manifest = data::load_manifest(file, {.dimensions = model::load_model_config(model_dir).dimensions});
   return std::make_unique<data::Dataset>(std::move(manifest), std::move(processor),
-                                         data::DatasetConfig{.max_bad_samples = config.max_bad_samples}, context);
+                                         data::DatasetConfig{.max_bad_samples = config.max_bad_samples, .frame_cache = config.cache,
+                                                             .frame_cache_bytes = static_cast<int64_t>(config.cache_gib * (1 << 30))},
+                                         context);
 }
 
 TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context) {
@@ -183,6 +187,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     model = initial_model(config);
     train::TrainJob job{.config = config.training, .run_dir = config.run.dir, .processor_dir = config.model.path, .resume = resume};
     job.config.log_every = config.log.every;
+    job.config.tensorboard = config.log.tensorboard;
     job.evaluate_every = eval_set ? config.eval.every : 0;
     job.evaluate = [&](const model::RewardModel& current) {
       return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, 8, comm, run_context)));

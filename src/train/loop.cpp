@@ -14,7 +14,9 @@
 #include <mvrm/core/error.h>
 #include <mvrm/core/progress.h>
 #include <mvrm/core/random.h>
+#include <mvrm/dist/traffic.h>
 #include <mvrm/train/checkpoint.h>
+#include <mvrm/train/cost.h>
 #include <mvrm/train/schedule.h>
 #include <mvrm/train/stop_signals.h>
 #include <numeric>
@@ -24,7 +26,6 @@ namespace mvrm::train {
 namespace {
 
 constexpr int64_t kMaxSkippedSteps = 3;
-constexpr int64_t kRecomputeFrom = 200'000'000;   // parameters: beyond, kept graphs need more memory than most machines have
 
 void check(const TrainConfig& config, size_t samples) {
   const auto require = [](bool holds, const std::string& message) {
@@ -33,13 +34,6 @@ void check(const TrainConfig& config, size_t samples) {
   require(config.optimizer.betas.size() == 2, "optimizer.betas: must be two numbers");
   require(config.train.batch >= 1 && config.train.micro_batch >= 1, "train: batch and micro_batch must be at least 1");
   require(samples > 0, "train: the plan keeps no sample of the data set");
-}
-
-int64_t parameter_count(const model::RewardModel& model) {
-  int64_t parameters = 0;
-  for (const auto& unit : model.units)
-    for (const auto& parameter : unit.parameters) parameters += c10::multiply_integers(parameter.shape);
-  return parameters;
 }
 
 std::string names_of(const Samples& samples, const std::vector<int64_t>& rows) {
@@ -53,33 +47,39 @@ class Trainer {
  public:
   Trainer(model::RewardModel& model, const Samples& samples, const TrainJob& job, dist::Communicator& comm, const core::Context& context)
       : model_(model), samples_(samples), job_(job), config_(job.config), comm_(comm), context_(context),
-        parameters_(parameter_count(model)), identity_(identity_of(job.config, samples, model, context.seed)),
-        state_(model, comm, is_decayed, config_.dist.reshard != "free"), balancer_(config_.balance, samples.weight_NK.size(1), context.seed),
-        sketch_(uses_sketch(config_.balance, parameters_, comm.size())), pool_(context.threads), calendar_(job.config.train, samples, context.seed),
-        with_{.model = model, .state = state_, .samples = samples, .comm = comm, .pool = pool_, .ordered = config_.dist.order != "fast",
-              .recompute = config_.train.recompute == "auto" ? parameters_ >= kRecomputeFrom || !state_.keeps_weights() : config_.train.recompute == "always",
-              .reduce_each = config_.dist.reduce == "micro" || (config_.dist.reduce == "auto" && !state_.keeps_weights())},
-        writer_(job.run_dir, config_.checkpoint.keep, comm) {}
+        parameters_(parameter_count(model.config)), identity_(identity_of(job.config, samples, model, context.seed)),
+        scheme_(scheme_of(job.config, {.parameters = parameters_, .ranks = comm.size(), .threads = context.threads})),
+        state_(model, comm_, is_decayed, scheme_.keep_weights), balancer_(config_.balance, samples.weight_NK.size(1), context.seed),
+        sketch_(uses_sketch(config_.balance, parameters_, comm_.size())), pool_(context.threads), calendar_(job.config.train, samples, context.seed),
+        with_{.model = model, .state = state_, .samples = samples, .comm = comm_, .pool = pool_, .ordered = scheme_.ordered, .recompute = scheme_.recompute,
+              .reduce_each = scheme_.reduce_each},
+        writer_(job.run_dir, config_.checkpoint.keep, comm_) {}
 
   TrainResult run() {
     dist::require_same(comm_, identity_);
     restore();
-    Metrics metrics(job_.run_dir, result_.steps, model_.config.dimensions, comm_.is_main());
+    if (scheme_.balance_group > 0 && samples_.cost) {
+      calendar_.cost_N = costs(samples_, comm_, pool_);
+      calendar_.group = scheme_.balance_group;
+    }
+    Metrics metrics(job_.run_dir, result_.steps, model_.config.dimensions, comm_.is_main(), config_.tensorboard);
     core::Progress progress("train", calendar_.total, context_.show_progress && comm_.is_main());
-    progress.advance(result_.steps);
+    progress.resume_at(result_.steps);
     while (result_.steps < calendar_.total) {
       prefetch_epoch();
       const auto start = std::chrono::steady_clock::now();
+      comm_.take();   // what lay between the steps
       const StepBatch batch{.samples = calendar_.samples_of(result_.steps), .micro_batch = config_.train.micro_batch};
       StepOutcome outcome = compute_balanced_step(with_, batch, balancer_, result_.steps, sketch_, [&] { return signals_.arrived(); });
       writer_.check();
       StepLine line = apply(outcome, batch);
       if (job_.observe) job_.observe(result_.steps, line.lr, outcome.samples);
       line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      line.traffic = comm_.take();
       const bool last = result_.steps == calendar_.total;
       if (result_.steps % config_.log_every == 0 || last) metrics.write(line, outcome);
-      char note[64];
-      std::snprintf(note, sizeof note, "loss %.4f", outcome.loss);
+      char note[96];
+      std::snprintf(note, sizeof note, "loss %.4f, %.3g samples/s", outcome.loss, static_cast<double>(line.samples) / line.seconds);
       progress.advance(1, note);
       if (job_.evaluate_every > 0 && result_.steps % job_.evaluate_every == 0 && !last) evaluate(metrics);
       result_.stopped_by_signal = outcome.stop && !last;
@@ -142,7 +142,8 @@ class Trainer {
     const double norm = state_.global_norm(outcome.gradient_parts, comm_);
     StepLine line{.step = result_.steps + 1, .epoch = calendar_.epoch_of(result_.steps),
                   .lr = learning_rate(config_.schedule, config_.optimizer.lr, result_.steps, calendar_.total), .grad_norm = norm,
-                  .samples = outcome.used, .tokens = outcome.tokens, .data_wait_seconds = outcome.data_wait_seconds};
+                  .samples = outcome.used, .tokens = outcome.tokens, .data_wait_seconds = outcome.data_wait_seconds,
+                  .flops = 3 * outcome.flops, .peak_flops = 1e12 * config_.dist.peak_tflops * static_cast<double>(comm_.size()), .traffic = {}};
     ++result_.steps;
     result_.last_loss = outcome.loss;
     const bool finite = outcome.not_finite.empty() && std::isfinite(norm);
@@ -179,11 +180,12 @@ class Trainer {
   const Samples& samples_;
   const TrainJob& job_;
   const TrainConfig& config_;
-  dist::Communicator& comm_;
+  dist::CountingCommunicator comm_;
   const core::Context& context_;
   const StopSignals signals_;
   const int64_t parameters_;
   const std::map<std::string, std::string> identity_;   // of the weights as they come in: before state_ takes them over
+  const Scheme scheme_;
   TrainState state_;
   Balancer balancer_;
   const bool sketch_;

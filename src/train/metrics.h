@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// metrics.jsonl: a line a step, written as it happens; lines behind a resumed step are dropped first.
+// metrics.jsonl: a line a step, written as it happens; lines behind a resumed step are dropped first. Where asked, the same numbers go to
+// TensorBoard's event files.
 #pragma once
+#include "event_file.h"
 #include "step.h"
 
 #include <cmath>
@@ -8,6 +10,7 @@
 #include <fstream>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
+#include <mvrm/dist/traffic.h>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <sys/resource.h>
@@ -19,12 +22,15 @@ struct StepLine {
   double lr = 0, grad_norm = 0, seconds = 0;
   int64_t samples = 0, tokens = 0;
   double data_wait_seconds = 0;   // rank 0's, summed over its threads
+  double flops = 0;               // of all forward and backward passes; what is computed again counts once
+  double peak_flops = 0;          // a second, of all ranks together; 0 = unknown
+  dist::TrafficByKind traffic;    // of rank 0, sharing of new weights included
   bool skipped = false;
 };
 
 class Metrics {
  public:
-  Metrics(const std::filesystem::path& run_dir, int64_t first_step, std::vector<std::string> dimensions, bool enabled)
+  Metrics(const std::filesystem::path& run_dir, int64_t first_step, std::vector<std::string> dimensions, bool enabled, bool tensorboard = false)
       : dimensions_(std::move(dimensions)), enabled_(enabled) {
     if (!enabled_) return;
     std::filesystem::create_directories(run_dir);
@@ -32,6 +38,7 @@ class Metrics {
     core::write_file_atomic(path_, lines_up_to(path_, first_step));
     file_.open(path_, std::ios::app);
     check();
+    if (tensorboard) events_.emplace(run_dir, first_step);
   }
   void write(const StepLine& line, const StepOutcome& outcome) {
     if (!enabled_) return;
@@ -40,22 +47,41 @@ class Metrics {
     nlohmann::ordered_json row{{"step", line.step}, {"epoch", line.epoch}, {"loss", number(outcome.loss)}, {"dimensions", losses}, {"lr", line.lr},
                                {"grad_norm", number(line.grad_norm)}, {"samples_per_second", static_cast<double>(line.samples) / line.seconds},
                                {"tokens_per_second", static_cast<double>(line.tokens) / line.seconds}, {"data_wait_seconds", line.data_wait_seconds},
-                               {"peak_memory_gib", peak_memory_gib()}, {"seconds", line.seconds}};
+                               {"peak_memory_gib", peak_memory_gib()}, {"seconds", line.seconds}, {"flops_per_second", line.flops / line.seconds}};
+    if (line.peak_flops > 0) row["flops_utilisation"] = line.flops / line.seconds / line.peak_flops;
+    row["sent_bytes"] = dist::total(line.traffic).sent_bytes;
+    row["received_bytes"] = dist::total(line.traffic).received_bytes;
+    for (const auto& [kind, traffic] : line.traffic)
+      if (traffic.sent_bytes + traffic.received_bytes > 0) row["traffic"][kind] = {{"sent_bytes", traffic.sent_bytes}, {"received_bytes", traffic.received_bytes}};
     if (line.skipped) row["skipped"] = true;
-    file_ << row.dump() << std::endl;
-    check();
+    append(row);
   }
   void write_evaluation(int64_t step, const std::string& json) {
     if (!enabled_) return;
-    file_ << nlohmann::ordered_json{{"step", step}, {"eval", nlohmann::ordered_json::parse(json)}}.dump() << std::endl;
-    check();
+    append({{"step", step}, {"eval", nlohmann::ordered_json::parse(json)}});
   }
   // Before a checkpoint: lines up to its step must survive whatever it survives.
   void sync() const {
     if (enabled_) core::fsync_file(path_);
+    if (events_) events_->sync();
   }
 
  private:
+  void append(const nlohmann::ordered_json& row) {
+    file_ << row.dump() << std::endl;
+    check();
+    if (!events_) return;
+    Scalars scalars;
+    for (const auto& [key, value] : row.items())
+      if (key != "step") add_scalars(scalars, key, value);
+    events_->write(row.at("step").get<int64_t>(), scalars);
+  }
+  // Numbers by path: dimensions/visual quality.
+  static void add_scalars(Scalars& scalars, const std::string& tag, const nlohmann::ordered_json& value) {
+    if (value.is_number()) scalars.emplace_back(tag, value.get<double>());
+    if (!value.is_object()) return;
+    for (const auto& [key, inner] : value.items()) add_scalars(scalars, tag + "/" + key, inner);
+  }
   // Of this process since it started.
   static double peak_memory_gib() {
     rusage usage{};
@@ -80,6 +106,7 @@ class Metrics {
   bool enabled_;
   std::filesystem::path path_;
   std::ofstream file_;
+  std::optional<EventFile> events_;
 };
 
 }  // namespace mvrm::train

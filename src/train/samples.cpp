@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
+#include <mvrm/train/cost.h>
 #include <unordered_map>
 
 namespace mvrm::train {
@@ -75,6 +76,13 @@ Samples dataset_samples(data::Dataset& dataset, const refine::RefinementPlan& pl
     if (!examples.empty()) loaded.batch = data::collate(examples, dataset.processor().image_config, pad_id);
     if (!examples.empty() && label_NK.defined()) correct_labels(loaded, label_NK);
     return loaded;
+  };
+  samples.cost = [&dataset, index = kept.index, config](int64_t row) {
+    const data::Processor& processor = dataset.processor();
+    const data::SampleSize size = data::size_of(dataset.manifest().samples[static_cast<size_t>(index[static_cast<size_t>(row)])], processor);
+    const ClipShape clip{.frames = size.frames, .height = size.height, .width = size.width,
+                         .tokens = size.text_tokens + size.frames * processor.text_config.image_seq_len};
+    return flops_of(config, clip).forward();
   };
   samples.prefetch = [&dataset, index = std::move(kept.index)](const std::vector<int64_t>& wanted) {
     std::vector<int64_t> indices;

@@ -23,6 +23,7 @@ struct Samples {
   std::string hash;                                                        // of the data behind them
   std::function<LoadedBatch(const std::vector<int64_t>& samples)> load;    // thread-safe
   std::function<void(const std::vector<int64_t>& samples)> prefetch;       // will be asked for in this order
+  std::function<double(int64_t sample)> cost = {};                         // operations of a forward pass, about; none: all the same
 };
 
 // The rows of `ids` that the plan keeps, in the order of `ids`, and their weights. Throws DataError when a sample has no row in the plan,

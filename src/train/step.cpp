@@ -10,6 +10,7 @@
 #include <cmath>
 #include <chrono>
 #include <mvrm/core/error.h>
+#include <mvrm/train/cost.h>
 #include <mvrm/train/pcgrad.h>
 
 namespace mvrm::train {
@@ -21,7 +22,8 @@ std::vector<int64_t> StepBatch::of_slot(int64_t slot) const {
 
 namespace {
 
-// Columns of the log, a row a sample: used, loss, residual^2 by dimension, labelled by dimension, reward by dimension, ||feature||^2, tokens.
+// Columns of the log, a row a sample: used, loss, residual^2 by dimension, labelled by dimension, reward by dimension, ||feature||^2, tokens,
+// operations of a forward pass.
 struct Columns {
   int64_t dimensions;
   int64_t loss() const { return 1; }
@@ -30,7 +32,8 @@ struct Columns {
   int64_t reward() const { return 2 + 2 * dimensions; }
   int64_t norm() const { return 2 + 3 * dimensions; }
   int64_t tokens() const { return 3 + 3 * dimensions; }
-  int64_t count() const { return 4 + 3 * dimensions; }
+  int64_t flops() const { return 4 + 3 * dimensions; }
+  int64_t count() const { return 5 + 3 * dimensions; }
 };
 
 // All that a step's micro-batches share.
@@ -72,10 +75,24 @@ MicroBatch load_slot(Job& job, int64_t slot, const std::vector<int64_t>& wanted,
   return micro;
 }
 
+// Of every row of a batch, [B, 1].
+at::Tensor flops_of_rows(const model::ModelConfig& config, const data::Batch& batch, const at::Tensor& tokens_B1) {
+  const at::Tensor image_tokens_B = (batch.input_ids_BL == config.image_token_id).sum(1).cpu();
+  at::Tensor flops_B1 = at::empty({batch.size(), 1}, at::kDouble);
+  for (int64_t b = 0; b < batch.size(); ++b) {
+    ClipShape clip{.frames = image_tokens_B[b].item<int64_t>() / config.perceiver.resampler_n_latents, .height = 0, .width = 0,
+                   .tokens = static_cast<int64_t>(tokens_B1[b].item<double>())};
+    if (batch.pixels_RCHW.defined()) clip.height = batch.pixels_RCHW.size(2), clip.width = batch.pixels_RCHW.size(3);
+    flops_B1[b] = flops_of(config, clip).forward();
+  }
+  return flops_B1;
+}
+
 void write_log(Job& job, int64_t slot, const std::vector<int64_t>& wanted, const std::vector<int64_t>& rows, const MicroBatch& micro, const MicroLoss& loss) {
   const at::Tensor norm_B1 = loss.feature_BD.to(at::kDouble).square().sum(1, true).cpu();
   const at::Tensor tokens_B1 = micro.batch.attention_mask_BL.sum(1, true).to(at::kDouble).cpu();
-  const at::Tensor line_BC = at::cat({at::ones_like(norm_B1), loss.row_BC, loss.reward_BK.to(at::kDouble).cpu(), norm_B1, tokens_B1}, 1);
+  const at::Tensor line_BC = at::cat({at::ones_like(norm_B1), loss.row_BC, loss.reward_BK.to(at::kDouble).cpu(), norm_B1, tokens_B1,
+                                      flops_of_rows(job.with.model.config, micro.batch, tokens_B1)}, 1);
   MVRM_CHECK(line_BC.size(1) == job.column.count(), "a log of ", line_BC.size(1), " columns");
   size_t row = 0;
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -85,9 +102,8 @@ void write_log(Job& job, int64_t slot, const std::vector<int64_t>& wanted, const
   }
 }
 
-// Computes one micro-batch: its gradients (or sketch), and its samples' rows of the log. A slot beyond the last has no samples.
-Gradients compute_slot(Job& job, int64_t slot) {
-  Gradients gradients = zeros_for(job);
+// Computes one micro-batch: adds its gradients (or sketch) to `gradients` and gives them back, and writes its samples' rows of the log. A slot beyond the last has no samples.
+Gradients compute_slot(Job& job, int64_t slot, Gradients gradients) {
   const auto& with = job.with;
   const std::vector<int64_t> wanted = slot < job.step.slots() ? job.step.of_slot(slot) : std::vector<int64_t>{};
   std::vector<int64_t> rows;
@@ -139,6 +155,7 @@ void read_log(const Job& job, StepOutcome& outcome) {
   }
   outcome.used = static_cast<int64_t>(sum[0]);
   outcome.tokens = static_cast<int64_t>(sum[static_cast<size_t>(column.tokens())]);
+  outcome.flops = sum[static_cast<size_t>(column.flops())];
   outcome.loss = outcome.used == 0 ? 0.0 : sum[1] / (sum[0] * static_cast<double>(dimensions));
   for (size_t k = 0; k < dimensions; ++k) {
     const double count = sum[static_cast<size_t>(column.labelled()) + k];
@@ -147,15 +164,24 @@ void read_log(const Job& job, StepOutcome& outcome) {
   }
 }
 
+// One running sum instead of a tree of them: the memory of one gradient, whatever the number of micro-batches.
+Gradients running_sum(Job& job, const TreeSum& tree, int64_t rounds) {
+  Gradients sum = zeros_for(job);
+  for (int64_t position = 0; position < rounds; ++position)
+    sum = compute_slot(job, position < tree.count() ? tree.slot_of(tree.leaf_at(position)) : job.step.slots(), std::move(sum));
+  return sum;
+}
+
 Gradients sum_of_slots(Job& job) {
   const auto& with = job.with;
   TreeSum tree(job.step.slots(), with.comm.rank(), with.comm.size(), job.slot_order());
+  // Every rank goes as often through the units as the one with most slots.
+  const int64_t rounds = !with.in_step() || job.reduce_each() ? tree.count() : (job.step.slots() + with.comm.size() - 1) / with.comm.size();
+  if (!with.ordered && (with.in_step() || with.pool.size() == 1)) return running_sum(job, tree, rounds);
   if (with.in_step()) {
-    // Every rank goes as often through the units as the one with most slots.
-    const int64_t rounds = job.reduce_each() ? tree.count() : (job.step.slots() + with.comm.size() - 1) / with.comm.size();
     for (int64_t position = 0; position < rounds; ++position) {
-      if (position < tree.count()) tree.add(tree.leaf_at(position), compute_slot(job, tree.slot_of(tree.leaf_at(position))));
-      else compute_slot(job, job.step.slots());
+      if (position < tree.count()) tree.add(tree.leaf_at(position), compute_slot(job, tree.slot_of(tree.leaf_at(position)), zeros_for(job)));
+      else compute_slot(job, job.step.slots(), zeros_for(job));
     }
   } else {
     std::atomic<int64_t> next{0};
@@ -163,7 +189,7 @@ Gradients sum_of_slots(Job& job) {
       try {
         for (int64_t position = next++; position < tree.count(); position = next++) {
           const int64_t leaf = tree.leaf_at(position);
-          tree.add(leaf, compute_slot(job, tree.slot_of(leaf)));
+          tree.add(leaf, compute_slot(job, tree.slot_of(leaf), zeros_for(job)));
         }
       } catch (...) {
         next = tree.count();   // the other workers need not begin another one

@@ -25,6 +25,7 @@ struct StepOutcome {
   core::Tensor sketch_KM;              // float64, of the whole step, the same on every rank
   int64_t used = 0;                    // samples of the step that were not bad
   int64_t tokens = 0;                  // of these samples, padding not counted
+  double flops = 0;                    // of their forward passes (cost.h)
   double loss = 0;                     // of the whole step, the same on every rank: mean of factor * weight * residual^2 over used * K
   std::vector<double> loss_K;          // mean squared residual per dimension, unweighted
   std::vector<double> weighted_loss_K; // sum of weight * residual^2 over `used`

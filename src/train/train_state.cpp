@@ -34,10 +34,13 @@ TrainState::TrainState(model::RewardModel& model, const dist::Communicator& comm
     std::vector<bool> flags;
     for (const auto& parameter : unit.parameters) flags.push_back(decayed(parameter.name));
     decayed_.push_back(std::move(flags));
+    if (!keep_weights_) {   // at once: all units together would be a whole model beside the parts
+      state.weights.reset();
+      model.parameters[u].clear();
+    }
     layouts_.push_back(state.layout);
     units_.push_back(std::move(state));
   }
-  free_weights();
 }
 
 core::Tensor TrainState::weight_part(size_t unit) const { return units_[unit].master.to(model_.dtype); }

@@ -19,6 +19,7 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
   // Runs `job` once on every worker and waits for all; throws the first exception of a worker.
   void run(const std::function<void()>& job);
+  int64_t size() const { return static_cast<int64_t>(threads_.size()) + 1; }
 
  private:
   void serve();

@@ -121,6 +121,8 @@ class Decoder {
     }
   }
 
+  ClipFacts facts() const { return {.frames = declared_frames(), .height = codec_->height, .width = codec_->width}; }
+
   double seconds_of(const AVFrame& frame) const {
     const int64_t pts = frame.best_effort_timestamp;
     return pts == AV_NOPTS_VALUE ? 0.0 : static_cast<double>(pts) * av_q2d(format_->streams[stream_]->time_base);
@@ -256,6 +258,8 @@ Frames read_video(const fs::path& path, const SampleRule& rule) {
   }
   return result;
 }
+
+ClipFacts clip_facts(const fs::path& path) { return Decoder(path).facts(); }
 
 std::string library_version() {
   const unsigned version = avcodec_version();

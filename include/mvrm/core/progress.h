@@ -14,6 +14,8 @@ class Progress {
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
+  // `steps` were done before this began: the time left is reckoned without them. Before the first advance().
+  void resume_at(int64_t steps);
   // Counts `steps` more items; `note` (e.g. "loss 0.41") is shown behind the bar.
   void advance(int64_t steps = 1, const std::string& note = {});
 

@@ -33,12 +33,19 @@ struct Example {
   std::vector<int64_t> frame_indices;
   std::vector<float> label_K;          // NaN = none
 };
-// Throws DataError with sample id, path and cause.
-Example make_example(const Sample& sample, const Processor& processor);
+class FrameCache;                      // frames on disk (src/data/frame_cache.h)
+// Throws DataError with sample id, path and cause. With a cache, frames come from there and go there.
+Example make_example(const Sample& sample, const Processor& processor, FrameCache* cache = nullptr);
+
+// About what the model will see of a sample, from the headers of its files alone; all 0 where they can't be read.
+struct SampleSize { int64_t frames = 0, height = 0, width = 0, text_tokens = 0; };
+SampleSize size_of(const Sample& sample, const Processor& processor);
 
 struct DatasetConfig {
   int64_t max_bad_samples = 0;         // more bad samples than this end the run (exit status 3)
-  int64_t cache_bytes = int64_t{4} << 30;
+  int64_t cache_bytes = int64_t{4} << 30;       // of memory
+  std::filesystem::path frame_cache;            // folder of decoded frames that outlives the process; empty: none
+  int64_t frame_cache_bytes = int64_t{100} << 30;
 };
 
 // Thread-safe. A bad sample is logged once, counted, and get() returns nullptr for it from then on.

@@ -12,6 +12,7 @@ struct ProcessOptions {
   std::string workers = "auto";      // auto = cores / ranks on this machine
   int64_t local_ranks = 1, rank = 0;
   bool quiet = false;                // warnings and errors only, no progress
+  bool deterministic = true;         // torch takes only algorithms that repeat themselves, and throws where there is none
 };
 // Sets torch to one intra-op thread (small models are parallel over samples, spec/training.md 5.5) and gives the context.
 core::Context make_context(const ProcessOptions& options);

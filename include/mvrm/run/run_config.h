@@ -18,6 +18,7 @@ struct DataSection {
   int64_t max_frames = 16, max_bad_samples = 0;
   std::string workers = "auto";
   std::filesystem::path cache;
+  double cache_gib = 100;
 };
 struct RefineSection {
   std::string strategy = "none";
@@ -27,7 +28,7 @@ struct RefineSection {
   std::filesystem::path corrections, plan;
 };
 struct EvalSection { std::filesystem::path data; int64_t every = 0; };
-struct LogSection { int64_t every = 1; };
+struct LogSection { int64_t every = 1; bool tensorboard = false; };
 
 struct RunConfig {
   RunSection run;
@@ -42,7 +43,7 @@ struct RunConfig {
 template <class Visitor> void describe(Visitor& v, RunSection& c) {
   v("dir", c.dir, "run directory: everything the run writes", config::required);
   v("seed", c.seed, "seed of the data order and of a fresh score head");
-  v("deterministic", c.deterministic, "same seed, same bytes");
+  v("deterministic", c.deterministic, "same seed, same bytes, on GPUs too: torch takes only algorithms that repeat themselves (the environment needs CUBLAS_WORKSPACE_CONFIG=:4096:8 there); false lets it choose faster ones. On CPUs it is always so");
 }
 template <class Visitor> void describe(Visitor& v, ModelSection& c) {
   v("path", c.path, "Hugging Face directory to start from", config::required);
@@ -58,7 +59,8 @@ template <class Visitor> void describe(Visitor& v, DataSection& c) {
   v("max_frames", c.max_frames, "upper bound of linspace and stride", config::at_least(1));
   v("max_bad_samples", c.max_bad_samples, "bad samples that are skipped before the run ends with status 3", config::at_least(0));
   v("workers", c.workers, "worker threads of this process: auto or a number");
-  v("cache", c.cache, "folder for intermediate files (unused when empty)");
+  v("cache", c.cache, "folder that keeps decoded and resized frames for later epochs and runs, on one machine or shared; empty: none");
+  v("cache_gib", c.cache_gib, "most that this folder holds, in GiB (a clip of 16 frames takes about 9 MB)", config::positive);
 }
 template <class Visitor> void describe(Visitor& v, RefineSection& c) {
   v("strategy", c.strategy, "refinement strategy, see mvrm refine --help");
@@ -76,6 +78,7 @@ template <class Visitor> void describe(Visitor& v, EvalSection& c) {
 }
 template <class Visitor> void describe(Visitor& v, LogSection& c) {
   v("every", c.every, "a line in metrics.jsonl every so many steps", config::at_least(1));
+  v("tensorboard", c.tensorboard, "write the same numbers as TensorBoard event files into the run directory");
 }
 template <class Visitor> void describe(Visitor& v, RunConfig& c) {
   v.group("run", c.run, "the run");

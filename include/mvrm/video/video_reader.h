@@ -21,6 +21,10 @@ Frames read_video(const std::filesystem::path& path, const SampleRule& rule);
 // The pictures in the given order; JPEG decoded with libjpeg-turbo (bit-exact with Pillow), PNG with libpng, told apart by content.
 Frames read_pictures(const std::vector<std::filesystem::path>& paths, const SampleRule& rule);
 
+// What a clip's headers say, no frame decoded for it; 0 frames: they don't say. Throws DataError as read_video does.
+struct ClipFacts { int64_t frames = 0, height = 0, width = 0; };
+ClipFacts clip_facts(const std::filesystem::path& path);
+
 // Version of the libavcodec in use, e.g. "59.37.100".
 std::string library_version();
 
