@@ -75,7 +75,7 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
   if (comm.is_main()) remove_leftovers(options.out_dir);
   influence::Profile profile = options.from_dir.empty() ? from_model(options, comm, context) : from_profile(options, input);
   if (comm.is_main()) {
-    use_all_cores();
+    const AllCores during;
     apply_estimator(profile, options, input);
     influence::write_profile(options.out_dir, profile);
   }

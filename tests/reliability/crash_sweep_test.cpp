@@ -26,11 +26,7 @@ std::vector<Point> points_of(const std::vector<int64_t>& calls, size_t wanted) {
   for (size_t r = 0; r < calls.size(); ++r)
     for (int64_t n = 1; n <= calls[r]; ++n)
       for (const FaultKind kind : {FaultKind::kill, FaultKind::torn}) all.push_back({static_cast<int64_t>(r), n, kind});
-  const char* sweep = std::getenv("MVRM_CRASH_SWEEP");
-  if ((sweep != nullptr && std::string(sweep) == "all") || all.size() <= wanted) return all;
-  std::vector<Point> some;
-  for (size_t i = 0; i < wanted; ++i) some.push_back(all[i * (all.size() - 1) / (wanted - 1)]);
-  return some;
+  return test::spread(all, wanted);
 }
 
 class CrashSweep : public testing::Test {
@@ -93,11 +89,11 @@ class CrashSweep : public testing::Test {
 };
 
 TEST_F(CrashSweep, TrainingOnOneRank) {
-  sweep(1, true, 60, training(), [&](const FaultPlan& plan, const std::string& where) { newest_is_committed(plan, where); });
+  sweep(1, true, 40, training(), [&](const FaultPlan& plan, const std::string& where) { newest_is_committed(plan, where); });
 }
 
 TEST_F(CrashSweep, TrainingOnTwoRanks) {
-  sweep(2, true, 60, training(), [&](const FaultPlan&, const std::string& where) {
+  sweep(2, true, 40, training(), [&](const FaultPlan&, const std::string& where) {
     std::error_code absent;
     for (const auto& entry : fs::directory_iterator(dir_ / "checkpoints", absent)) {
       if (!entry.path().filename().string().starts_with("step-")) continue;
@@ -107,15 +103,15 @@ TEST_F(CrashSweep, TrainingOnTwoRanks) {
 }
 
 TEST_F(CrashSweep, TrainingWhereOneOfTwoRanksIsKilled) {
-  sweep(2, false, 4, training(), [](const FaultPlan&, const std::string&) {});
+  sweep(2, false, 2, training(), [](const FaultPlan&, const std::string&) {});
 }
 
 TEST_F(CrashSweep, ProfilingOnOneRank) {
-  sweep(1, true, 60, profiling(), [](const FaultPlan&, const std::string&) {});
+  sweep(1, true, 40, profiling(), [](const FaultPlan&, const std::string&) {});
 }
 
 TEST_F(CrashSweep, ProfilingOnTwoRanks) {
-  sweep(2, true, 60, profiling(), [](const FaultPlan&, const std::string&) {});
+  sweep(2, true, 40, profiling(), [](const FaultPlan&, const std::string&) {});
 }
 
 }  // namespace

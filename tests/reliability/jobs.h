@@ -61,7 +61,8 @@ class Ranks {
   using Body = std::function<int(dist::Communicator&)>;
   // Runs `body` on every rank; calls below `folder` count. Exit statuses by rank: 0, the error's, or 128 + signal. The lowest non-zero
   // one is what the launcher would say.
-  std::vector<int> run(const fs::path& folder, const Body& body, double timeout = 30) {
+  // `meanwhile` gets the process ids while they work.
+  std::vector<int> run(const fs::path& folder, const Body& body, double timeout = 30, const std::function<void(const std::vector<pid_t>&)>& meanwhile = {}) {
     const auto [listening, port] = listen();
     std::vector<std::array<int, 2>> words(static_cast<size_t>(size_));
     std::array<int, 2> go{};
@@ -80,6 +81,7 @@ class Ranks {
     static_cast<void>(!::write(go[1], "go!!", static_cast<size_t>(size_)));
     ::close(go[0]);
     ::close(go[1]);
+    if (meanwhile) meanwhile(children);
     std::vector<int> statuses;
     said_.assign(static_cast<size_t>(size_), "");
     for (size_t r = 0; r < children.size(); ++r) {
@@ -117,6 +119,9 @@ class Ranks {
     } catch (const core::Error& error) {
       said = error.what();
       status = static_cast<int>(error.status());
+    } catch (const fs::filesystem_error& error) {   // as apps/mvrm/main.cpp has it
+      said = error.what();
+      status = static_cast<int>(core::ExitStatus::io);
     } catch (const std::exception& error) {
       said = error.what();
       status = static_cast<int>(core::ExitStatus::failed);
@@ -148,12 +153,24 @@ inline Ranks::Body train_body(const run::RunConfig& config) {
     return outcome.stopped_by_signal ? static_cast<int>(core::ExitStatus::stopped) : 0;
   };
 }
+inline run::ProfileRunOptions profile_options(const TinyJobFiles& files, const fs::path& model, const fs::path& dir) {
+  return {.model_dir = model, .data_file = files.data, .out_dir = dir, .from_dir = {}, .labels_file = {}, .head_dir = {}, .data = {},
+          .dtype = "f32", .features = "f32", .space = {}, .estimator = "closed_form", .checkpoints = {}};
+}
 inline Ranks::Body profile_body(const TinyJobFiles& files, const fs::path& dir) {
   return [files, dir](dist::Communicator& comm) {
-    run::profile_run({.model_dir = files.model, .data_file = files.data, .out_dir = dir, .from_dir = {}, .labels_file = {}, .head_dir = {}, .data = {},
-                      .dtype = "f32", .features = "f32", .space = {}, .estimator = "closed_form", .checkpoints = {}}, comm, {});
+    run::profile_run(profile_options(files, files.model, dir), comm, {});
     return 0;
   };
+}
+
+// All of them where MVRM_CRASH_SWEEP says so, else `wanted`, evenly spread.
+template <class Item> std::vector<Item> spread(const std::vector<Item>& all, size_t wanted) {
+  const char* sweep = std::getenv("MVRM_CRASH_SWEEP");
+  if ((sweep != nullptr && std::string(sweep) == "all") || all.size() <= wanted) return all;
+  std::vector<Item> some;
+  for (size_t i = 0; i < wanted; ++i) some.push_back(all[i * (all.size() - 1) / (wanted - 1)]);
+  return some;
 }
 
 // What a process does only once (kernels that are chosen at their first use take a second) is done before it forks.
