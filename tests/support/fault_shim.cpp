@@ -83,8 +83,9 @@ template <class Whole, class Half> int64_t counted(const Call& call, Whole whole
   const int64_t number = ++plan->calls;
   plan->writes += call.header.call == TraceCall::write ? 1 : 0;
   if (number == plan->at && plan->kind == FaultKind::kill) die(*plan);
+  const bool commits = call.header.call == TraceCall::rename && call.second.substr(call.second.rfind('/') + 1).rfind("step-", 0) == 0;
   if (number == plan->at && plan->kind == FaultKind::torn) {
-    half();
+    plan->commits += half() == 0 && commits ? 1 : 0;
     die(*plan);
   }
   const bool full = plan->kind == FaultKind::fail && plan->at > 0 && number > plan->at && call.needs_space;
@@ -95,7 +96,7 @@ template <class Whole, class Half> int64_t counted(const Call& call, Whole whole
   const int64_t result = whole();
   if (result < 0) return result;
   const int saved = errno;
-  if (call.header.call == TraceCall::rename) plan->commits += call.second.substr(call.second.rfind('/') + 1).rfind("step-", 0) == 0 ? 1 : 0;
+  plan->commits += commits ? 1 : 0;
   trace(*plan, call.header, call.path, call.second, call.bytes);
   errno = saved;
   return result;

@@ -44,7 +44,6 @@ TEST_F(NotFinite, AStepWithABadSampleIsSkippedAndCountedAndLeavesNoTrace) {
       {"pixel -infinity", [](data::Batch& batch) { batch.pixels_RCHW[0][2][1][1] = -kInfinity; }},
       {"label infinity", [](data::Batch& batch) { batch.label_BK[0][2] = kInfinity; }},
       {"label -infinity", [](data::Batch& batch) { batch.label_BK[0][0] = -kInfinity; }},
-      {"label so large that its square is infinite", [](data::Batch& batch) { batch.label_BK[0][4] = 1e30; }},
   };
   for (const auto& [name, spoil] : cases) {
     for (const int64_t ranks : {1, 2}) {
@@ -58,9 +57,9 @@ TEST_F(NotFinite, AStepWithABadSampleIsSkippedAndCountedAndLeavesNoTrace) {
 }
 
 TEST_F(NotFinite, AGradientThatIsNoneWhileTheLossIsOneIsSkippedToo) {
-  // The residual is finite, and so is its square; its gradient times a weight that large is not.
+  // The loss is a float64; the gradient in the model's float32 has no room for it.
   Samples samples = samples_;
-  samples.weight_NK[3].fill_(3e38);
+  samples.weight_NK[3].fill_(1e300);
   for (const int64_t ranks : {1, 2}) {
     test::TinyRun job = run(ranks);
     const auto weights = test::run_tiny(job, samples);
