@@ -3,6 +3,7 @@
 #include "commands.h"
 
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <mvrm/core/error.h>
 #include <mvrm/dist/launcher.h>
@@ -79,6 +80,9 @@ int main(int argc, char** argv) {
   } catch (const mvrm::core::Error& error) {
     std::cerr << "mvrm: error: " << message_of(error) << std::endl;
     return static_cast<int>(error.status());
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::cerr << "mvrm: error: " << message_of(error) << std::endl;
+    return static_cast<int>(mvrm::core::ExitStatus::io);
   } catch (const std::exception& error) {
     std::cerr << "mvrm: error: " << message_of(error) << std::endl;
     return static_cast<int>(mvrm::core::ExitStatus::failed);

@@ -41,6 +41,8 @@ core::Context make_context(const ProcessOptions& options) {
 }
 
 void use_all_cores() { at::set_num_threads(std::max(1, static_cast<int>(std::thread::hardware_concurrency()))); }
+AllCores::AllCores() : before_(at::get_num_threads()) { use_all_cores(); }
+AllCores::~AllCores() { at::set_num_threads(before_); }
 
 fs::path find_shipped(const fs::path& relative) {
   std::vector<fs::path> roots;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The story of `mvrm profile`: model and data in, profile out; or features of an earlier profile in, and no video touched.
+#include "leftovers.h"
+
 #include <ATen/ATen.h>
 #include <cmath>
 #include <mvrm/core/error.h>
@@ -13,6 +15,7 @@
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/train_run.h>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace mvrm::run {
 
@@ -71,9 +74,11 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
     input.weight_KD = head[1];
     input.bias_K = head[2];
   }
+  if (comm.is_main()) remove_leftovers(options.out_dir);
   influence::Profile profile = options.from_dir.empty() ? from_model(options, comm, context) : from_profile(options, input);
+  std::optional<AllCores> algebra;
   if (comm.is_main()) {
-    if (options.all_cores) use_all_cores();
+    if (options.all_cores) algebra.emplace();
     apply_estimator(profile, options, input);
   }
   profile.self_influence_NK = profile.self_influence_NK.contiguous();

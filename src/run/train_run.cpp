@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The story of `mvrm train`: resolved configuration, data, plan (with baseline and profile where they are missing), model, training,
 // evaluation. Each step is left alone when its inputs have not changed.
+#include "leftovers.h"
 #include "online_run.h"
 #include "run_lock.h"
 #include "stamp.h"
@@ -159,6 +160,9 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
   fs::create_directories(config.run.dir);
   const auto lock = lock_run_directory(config.run.dir, comm);
   comm.watch(config.run.dir / ".ranks");
+  if (comm.is_main()) {
+    for (const auto& folder : {config.run.dir, config.run.dir / "model"}) remove_leftovers(folder);
+  }
   if (comm.is_main()) core::write_file_atomic(config.run.dir / "config.yaml", config::to_yaml(config));
   core::Context run_context = context;
   run_context.seed = config.run.seed;

@@ -77,6 +77,13 @@ void clean_checkpoints(const fs::path& run_dir) {
   }
 }
 
+void prune_checkpoints(const fs::path& run_dir, const fs::path& newest, int64_t keep) {
+  const auto folders = checkpoints_of(run_dir);
+  if (folders.empty() || folders.front() != newest) return;
+  for (size_t i = static_cast<size_t>(keep); i < folders.size(); ++i) remove_folder(folders[i]);
+  if (folders.size() > static_cast<size_t>(keep)) core::fsync_folder(newest.parent_path());
+}
+
 CheckpointWriter::CheckpointWriter(fs::path run_dir, int64_t keep, dist::Communicator& comm) : run_dir_(std::move(run_dir)), keep_(keep), comm_(comm) {}
 
 CheckpointWriter::~CheckpointWriter() {
@@ -150,8 +157,8 @@ void CheckpointWriter::commit(const CheckpointInfo& info, const fs::path& tempor
   fs::rename(temporary, folder, error);
   if (error) throw core::io_error(folder.string() + ": can't be put in place: " + error.message());
   core::fsync_folder(folder.parent_path());
-  const auto folders = checkpoints_of(run_dir_);
-  for (size_t i = static_cast<size_t>(keep_); i < folders.size(); ++i) remove_folder(folders[i]);
+  core::fsync_folder(run_dir_);   // the name `checkpoints`, which the first one made
+  prune_checkpoints(run_dir_, folder, keep_);
 }
 
 std::optional<fs::path> newest_checkpoint(const fs::path& run_dir, const core::Log& log) {

@@ -108,6 +108,7 @@ class Trainer {
     }
     if (job_.resume == "auto") {
       const auto found = comm_.is_main() ? newest_checkpoint(job_.run_dir, context_.log) : std::nullopt;
+      if (found) prune_checkpoints(job_.run_dir, *found, config_.checkpoint.keep);
       const std::string name = dist::gather_texts(comm_, found ? found->string() : "").front();
       if (name.empty()) return;
       checkpoint = name;

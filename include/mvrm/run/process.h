@@ -18,6 +18,18 @@ struct ProcessOptions {
 core::Context make_context(const ProcessOptions& options);
 // Lets torch's matrix products use every core from here on: for commands that do algebra on one table instead of many small samples.
 void use_all_cores();
+// The same while it lives, for a step between others: what trains behind it must not run on more threads than it would alone, because sums
+// would be cut otherwise.
+class AllCores {
+ public:
+  AllCores();
+  ~AllCores();
+  AllCores(const AllCores&) = delete;
+  AllCores& operator=(const AllCores&) = delete;
+
+ private:
+  int before_;
+};
 
 // A file that ships with the program (e.g. "configs/demo/base"): looked for in MVRM_HOME, then beside and above the executable,
 // then in ../share/mvrm. Throws Error (io) listing where it looked.

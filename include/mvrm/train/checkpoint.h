@@ -54,6 +54,8 @@ std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::pa
 void discard_checkpoints(const std::filesystem::path& run_dir, const core::Log& log);
 // Removes what a killed run left half-written.
 void clean_checkpoints(const std::filesystem::path& run_dir);
+// Removes all but `keep` checkpoints, provided that `newest`, which is known to be whole, is the newest.
+void prune_checkpoints(const std::filesystem::path& run_dir, const std::filesystem::path& newest, int64_t keep);
 // Restores `state`. Throws ConfigError naming every difference between the stored and the wanted identity, Error (model) for a bad file.
 CheckpointInfo load_checkpoint(const std::filesystem::path& checkpoint, const std::map<std::string, std::string>& identity, TrainState& state, dist::Communicator& comm);
 
