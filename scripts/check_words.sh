@@ -28,6 +28,7 @@ forbid "include ATen/ATen.h and torch/csrc/autograd/autograd.h instead of all of
 forbid "C++ names say disentangled_pruning and disentangled_reweighting; ddp and ddr are words of the command line" \
   '(^|[^A-Za-z0-9_"])(ddp|ddr)(_[a-z_]+)?\(' "${code[@]}"
 forbid "a path of one machine" '(^|[^A-Za-z0-9_./~-])/(work|root|home|Users)/' .
+forbid "a merge that was not finished" '^(<<<<<<<|>>>>>>>) ' .
 forbid "unfinished work is not committed" '(^|[^A-Za-z])(TODO|FIXME|XXX|HACK)([^A-Za-z]|$)' "${code[@]}" 'scripts/*' 'cmake/*'
 
 unlicensed=$(search -L -e 'SPDX-License-Identifier: Apache-2.0' -- '*.cpp' '*.h' '*.py' '*.sh' '*.cmake' '*CMakeLists.txt')
