@@ -14,7 +14,7 @@ import struct
 import sys
 from pathlib import Path
 
-TIMES = r"(^|_)(seconds|time|eta|wall)($|_)|_per_second$|_ms$|(^|_)memory(_|$)"
+TIMES = r"(^|_)(seconds|time|eta|wall)($|_)|_per_second$|_utilisation$|_ms$|(^|_)memory(_|$)"
 
 
 class Unreadable(Exception):

@@ -183,7 +183,7 @@ inline bool warm_up(const TinyJobFiles& files, const fs::path& dir) {
 }
 
 // Everything below a run or profile directory that must not depend on what happened on the way: bytes by relative path. Of metrics.jsonl,
-// what isn't a time or a size of memory; log.txt and the lock's owner tell the story of the way and are left out.
+// what isn't a time, a speed or a size of memory, and no traffic (a resume may have other ranks); log.txt and the lock's owner tell the story of the way and are left out.
 inline std::map<std::string, std::string> contents(const fs::path& folder) {
   std::map<std::string, std::string> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -195,7 +195,8 @@ inline std::map<std::string, std::string> contents(const fs::path& folder) {
       std::istringstream lines(bytes);
       for (std::string line; std::getline(lines, line);) {
         auto row = nlohmann::ordered_json::parse(line);
-        for (const char* key : {"seconds", "samples_per_second", "tokens_per_second", "data_wait_seconds", "peak_memory_gib"}) row.erase(key);
+        for (const char* key : {"seconds", "samples_per_second", "tokens_per_second", "data_wait_seconds", "peak_memory_gib", "flops_per_second",
+                                "flops_utilisation", "sent_bytes", "received_bytes", "traffic"}) row.erase(key);
         kept += row.dump() + "\n";
       }
       bytes = kept;
