@@ -124,6 +124,13 @@ void CheckpointWriter::finish() {
   check();
 }
 
+void CheckpointWriter::close() {
+  finish();
+  if (!comm_.is_main()) return;
+  clean_checkpoints(run_dir_);
+  if (const auto folders = checkpoints_of(run_dir_); !folders.empty()) prune_checkpoints(run_dir_, folders.front(), keep_);
+}
+
 // On every rank, in the background: no collectives here.
 void CheckpointWriter::write(const CheckpointInfo& info, const core::NamedTensors& parts) {
   const fs::path temporary = run_dir_ / "checkpoints" / (".tmp-step-" + std::to_string(info.step));

@@ -90,7 +90,7 @@ class Trainer {
       if (result_.stopped_by_signal) return stopped();
     }
     metrics.sync();   // a run that is marked done has every line
-    writer_.finish();
+    writer_.close();
     state_.fetch_weights(comm_);
     if (comm_.is_main()) model::save_reward_model(job_.run_dir / "model", model_, job_.processor_dir);
     comm_.barrier();

@@ -36,6 +36,8 @@ class CheckpointWriter {
   void check();
   // Waits until the checkpoint under way is whole on every rank.
   void finish();
+  // finish(), then removes what a failed removal left. No save() may follow: other ranks could be writing already.
+  void close();
 
  private:
   void write(const CheckpointInfo& info, const core::NamedTensors& parts);
