@@ -24,10 +24,6 @@ std::string verdict_of(const Gain& gain) {
   return by_seed == "helps" || by_seed == "hurts" ? (clips_agree ? by_seed : "no difference shown") : by_seed;
 }
 
-double mean_of(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
 // One value a question: of each of its seeds when they share the questions, else all seeds behind each other.
 std::vector<double> by_question(const std::vector<std::vector<double>>& difference, bool same_questions) {
   std::vector<double> values;
@@ -44,6 +40,10 @@ std::vector<double> by_question(const std::vector<std::vector<double>>& differen
 }
 
 }  // namespace
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
 
 Gain spearman_gain(const std::vector<const eval::Predictions*>& baseline, const std::vector<const eval::Predictions*>& method, int64_t resamples) {
   std::vector<eval::ComparedRun> runs;

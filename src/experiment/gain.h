@@ -8,6 +8,7 @@
 
 namespace mvrm::experiment {
 
+double mean_of(const std::vector<double>& values);   // not empty
 // Of the mean Spearman correlation; one element a seed.
 Gain spearman_gain(const std::vector<const eval::Predictions*>& baseline, const std::vector<const eval::Predictions*>& method, int64_t resamples);
 // Of a share of right answers. `difference`: method minus baseline for each question, one table a seed; `same_questions`: every seed was

@@ -11,6 +11,7 @@
 
 #include "gain.h"
 #include "pairs.h"
+#include "seed_columns.h"
 #include "suite_table.h"
 
 namespace mvrm::experiment {
@@ -46,10 +47,6 @@ std::vector<double> outcomes(const eval::PairTable& pairs, size_t k) {
     right.push_back(eval::agrees(reward(pairs.left), reward(pairs.right), pairs.preferences[p]) ? 1 : 0);
   }
   return right;
-}
-
-double mean_of(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 }  // namespace
@@ -91,16 +88,17 @@ void tabulate_pairs(Study& study, const Needs& needs, SuiteResult& result, const
   ResultTable table{.title = "Pairwise accuracy x100, VideoScore's rule", .columns = {}, .rows = {}, .scale = 100, .digits = 2};
   std::vector<std::vector<double>> baseline;
   for (const Run& run : needs.runs) {
-    std::vector<std::vector<double>> right, columns;
+    std::vector<std::vector<double>> right;
+    SeedColumns columns;
     for (int64_t s = 0; s < study.seeds(); ++s) {
       const eval::PairTable pairs = pairs_of(study, s, run.arm);
       table.columns = pairs.dimensions;
-      columns.resize(pairs.dimensions.size() + 1);
-      for (size_t k = 0; k <= pairs.dimensions.size(); ++k) columns[k].push_back(mean_of(outcomes(pairs, k)));
+      std::vector<double> accuracies;
+      for (size_t k = 0; k <= pairs.dimensions.size(); ++k) accuracies.push_back(mean_of(outcomes(pairs, k)));
+      columns.add(accuracies);
       right.push_back(outcomes(pairs, pairs.dimensions.size()));
     }
-    ResultRow row{.method = run.method, .values = {}};
-    for (const auto& column : columns) row.values.push_back(summarise(column));
+    ResultRow row{.method = run.method, .values = columns.summaries()};
     if (baseline.empty()) {
       baseline = right;
     } else {

@@ -11,24 +11,13 @@
 #include <numeric>
 
 #include "gain.h"
+#include "seed_columns.h"
 #include "suite_table.h"
 #include "truth.h"
 
 namespace mvrm::experiment {
 
 namespace {
-
-// Values of each seed -> one cell a column.
-using SeedColumns = std::vector<std::vector<double>>;   // [columns][seeds]
-std::vector<Summary> summaries(const SeedColumns& columns) {
-  std::vector<Summary> cells;
-  for (const auto& column : columns) cells.push_back(summarise(column));
-  return cells;
-}
-void add_seed(SeedColumns& columns, const std::vector<double>& values) {
-  columns.resize(values.size());
-  for (size_t c = 0; c < values.size(); ++c) columns[c].push_back(values[c]);
-}
 
 std::vector<double> with_mean(std::vector<double> values) {
   double sum = 0;
@@ -79,11 +68,11 @@ std::vector<ResultTable> detection_tables(Study& study, Group group) {
       for (size_t m = 0; m < std::size(kMetrics); ++m) {
         std::vector<double> values;
         for (const auto& detection : found) values.push_back(kMetrics[m].second(detection));
-        add_seed(columns[m], with_mean(values));
+        columns[m].add(with_mean(values));
       }
     }
     for (size_t m = 0; m < std::size(kMetrics); ++m) {
-      ResultRow row{.method = name, .values = summaries(columns[m])};
+      ResultRow row{.method = name, .values = columns[m].summaries()};
       if (reference[m].empty()) reference[m] = columns[m].back();
       else row.gain = seed_gain(reference[m], columns[m].back());
       tables[m].rows.push_back(std::move(row));
@@ -129,9 +118,9 @@ ResultTable kinds_table(Study& study, Group group) {
       values.push_back(std::accumulate(found.residual_deviation_K.begin(), found.residual_deviation_K.end(), 0.0) / static_cast<double>(found.residual_deviation_K.size()));
       names.emplace_back("residual sd of right labels");
       table.columns = std::move(names);
-      add_seed(columns, values);
+      columns.add(values);
     }
-    table.rows.push_back({.method = refine::name_of(kind), .values = summaries(columns)});
+    table.rows.push_back({.method = refine::name_of(kind), .values = columns.summaries()});
   }
   return table;
 }
@@ -153,9 +142,9 @@ void tabulate_overlap(Study& study, const Needs&, SuiteResult& result, const cor
       const auto summary = refine::refine(profile, {.strategy = "ddp", .alpha_percent_K = {alpha}}).second;
       std::vector<double> shares;
       for (const int64_t count : summary.cumulative_union) shares.push_back(100 * static_cast<double>(count) / static_cast<double>(profile.ids.size()));
-      add_seed(columns, shares);
+      columns.add(shares);
     }
-    unions.rows.push_back({.method = "alpha " + text_of(alpha) + " %", .values = summaries(columns)});
+    unions.rows.push_back({.method = "alpha " + text_of(alpha) + " %", .values = columns.summaries()});
   }
   const double alpha = study.config().experiment.alpha;
   ResultTable pairs{.title = "Jaccard overlap of what two dimensions select at alpha " + text_of(alpha) + " %", .columns = dimensions, .rows = {}, .digits = 3};
@@ -169,9 +158,9 @@ void tabulate_overlap(Study& study, const Needs&, SuiteResult& result, const cor
         const at::Tensor a = top_NK.select(1, static_cast<int64_t>(j)), b = top_NK.select(1, static_cast<int64_t>(k));
         overlaps.push_back(a.logical_and(b).sum().item<double>() / a.logical_or(b).sum().item<double>());
       }
-      add_seed(columns, overlaps);
+      columns.add(overlaps);
     }
-    pairs.rows.push_back({.method = dimensions[j], .values = summaries(columns)});
+    pairs.rows.push_back({.method = dimensions[j], .values = columns.summaries()});
   }
   result.tables = {std::move(unions), std::move(pairs)};
 }

@@ -9,6 +9,7 @@
 #include <mvrm/refine/strategy.h>
 
 #include "figures.h"
+#include "seed_columns.h"
 #include "suite_table.h"
 
 namespace mvrm::experiment {
@@ -70,15 +71,9 @@ std::vector<double> shares(const at::Tensor& part_NK, const at::Tensor& whole_NK
 }
 
 ResultRow row_over_seeds(const std::string& method, int64_t seeds, const std::function<std::vector<double>(int64_t)>& values_of) {
-  std::vector<std::vector<double>> columns;
-  for (int64_t s = 0; s < seeds; ++s) {
-    const auto values = values_of(s);
-    columns.resize(values.size());
-    for (size_t c = 0; c < values.size(); ++c) columns[c].push_back(values[c]);
-  }
-  ResultRow row{.method = method, .values = {}};
-  for (const auto& column : columns) row.values.push_back(summarise(column));
-  return row;
+  SeedColumns columns;
+  for (int64_t s = 0; s < seeds; ++s) columns.add(values_of(s));
+  return {.method = method, .values = columns.summaries()};
 }
 
 // The frame f at which the reward moved farthest the wrong way, argmax r (s_f - s_{f-1}), as a part 0..kParts-1 of the clip; -1 where the

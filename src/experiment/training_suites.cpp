@@ -5,6 +5,7 @@
 
 #include "figures.h"
 #include "gain.h"
+#include "seed_columns.h"
 #include "suite_table.h"
 
 namespace mvrm::experiment {
@@ -35,20 +36,20 @@ ResultTable spearman_table(Study& study, const std::vector<Run>& runs, const std
   std::vector<eval::Predictions> baseline;
   for (const Run& run : runs) {
     std::vector<eval::Predictions> rewards;
-    std::vector<std::vector<double>> columns;
+    SeedColumns columns;
     for (int64_t s = 0; s < study.seeds(); ++s) {
       rewards.push_back(part_of(study.test_rewards(run.group, s, run.arm), ids ? ids(s) : std::vector<std::string>{}));
       const eval::EvalResult result = eval::evaluate_spearman(rewards.back(), 1, 42, context.threads);
-      columns.resize(result.dimensions.size() + 1);
-      for (size_t k = 0; k < result.dimensions.size(); ++k) columns[k].push_back(result.dimensions[k].spearman);
-      columns.back().push_back(result.mean);
+      std::vector<double> values;
+      for (const auto& dimension : result.dimensions) values.push_back(dimension.spearman);
+      values.push_back(result.mean);
+      columns.add(values);
       if (table.columns.empty()) {
         for (const auto& dimension : result.dimensions) table.columns.push_back(dimension.name);
         table.columns.emplace_back("mean");
       }
     }
-    ResultRow row{.method = run.method, .values = {}};
-    for (const auto& column : columns) row.values.push_back(summarise(column));
+    ResultRow row{.method = run.method, .values = columns.summaries()};
     if (run.arm.name == kBaseline.name) {
       baseline = std::move(rewards);
     } else {
