@@ -23,7 +23,7 @@ int estimate(const Arguments& arguments) {
   app.add_option("--reshard", options.reshard, "dist.reshard")->check(CLI::IsMember({"auto", "keep", "free"}))->capture_default_str();
   app.add_option("--reduce", options.reduce, "dist.reduce")->check(CLI::IsMember({"auto", "step", "micro"}))->capture_default_str();
   app.add_option("--recompute", options.recompute, "train.recompute")->check(CLI::IsMember({"auto", "always", "never"}))->capture_default_str();
-  app.add_option("--order", options.order, "dist.order")->check(CLI::IsMember({"ordered", "fast"}))->capture_default_str();
+  app.add_option("--order", options.order, "dist.order")->check(CLI::IsMember({"auto", "ordered", "fast"}))->capture_default_str();
   app.add_option("--balance", options.balance, "balance.strategy; pcgrad keeps a gradient for each dimension")
       ->check(CLI::IsMember({"equal", "uncertainty_weighting", "rlw", "pcgrad"}))->capture_default_str();
   app.add_option("--samples", options.samples, "samples of the data set")->check(CLI::Range(1, 1 << 30))->capture_default_str();

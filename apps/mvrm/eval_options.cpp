@@ -2,6 +2,7 @@
 #include "eval_options.h"
 
 #include <mvrm/core/error.h>
+#include <mvrm/run/devices.h>
 #include <mvrm/run/process.h>
 
 namespace mvrm::app {
@@ -39,8 +40,9 @@ mvrm::eval::Predictions read_source(const PredictionSource& source, const std::s
   options.data.max_bad_samples = source.sampling.max_bad_samples;
   options.dtype = source.sampling.dtype;
   options.format = run::result_format_from_name(source.format);
-  const auto comm = dist::make_single();
-  return run::eval_run(options, *comm, run::make_context({.workers = source.sampling.workers}));
+  core::Context context = run::make_context({.workers = source.sampling.workers});
+  const auto comm = run::join_ranks({}, context);
+  return run::eval_run(options, *comm, context);
 }
 
 void add_result_options(CLI::App& app, ResultOptions& options, const std::string& measure) {

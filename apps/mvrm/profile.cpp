@@ -7,6 +7,7 @@
 #include <mvrm/dist/launcher.h>
 #include <mvrm/influence/estimator.h>
 #include <mvrm/influence/matrix.h>
+#include <mvrm/run/devices.h>
 #include <mvrm/run/process.h>
 #include <mvrm/run/profile_run.h>
 
@@ -52,7 +53,7 @@ int profile(const Arguments& arguments) {
   SamplingOptions sampling;
   std::vector<std::string> checkpoints;
   double alpha = 0.5;
-  int64_t processes = 1;
+  int64_t processes = 0;
   bool json = false, quiet = false, no_fit = false;
   auto* model = app.add_option("--model", options.model_dir, "model directory");
   auto* data = app.add_option("--data", options.data_file, "data file (.json, .jsonl)");
@@ -66,7 +67,7 @@ int profile(const Arguments& arguments) {
   add_estimator_options(app, options);
   app.add_option("--checkpoint", checkpoints, "PROFILE_DIR=LEARNING_RATE of a checkpoint, for estimator tracin; may be repeated");
   app.add_option("--alpha", alpha, "percentage at which the overlap with High-Loss is reported")->check(CLI::Range(1e-9, 100.0))->capture_default_str();
-  app.add_option("--nproc-per-node", processes, "start this many processes on this machine")->check(CLI::Range(1, 1024))->capture_default_str();
+  app.add_option("--nproc-per-node", processes, "processes on this machine; 0 = one per GPU, one without GPUs")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_flag("--json", json, "print JSON instead of tables");
   app.add_flag("--quiet", quiet, "warnings and errors only");
   add_sampling_options(app, sampling);
@@ -81,9 +82,10 @@ int profile(const Arguments& arguments) {
   options.fit_head = !no_fit;
 
   const dist::WorldConfig world = dist::world_from_environment();
+  core::Context context = run::make_context({.workers = sampling.workers, .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet});
+  if (processes == 0 && world.size == 1) processes = run::gpu_count(context.log);
   if (processes > 1 && world.size == 1) return dist::launch_local(static_cast<int>(processes), without_launch(arguments));
-  const core::Context context = run::make_context({.workers = sampling.workers, .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet});
-  const auto comm = dist::connect(world);
+  const auto comm = run::join_ranks(world, context);
   const influence::Profile profile = run::profile_run(options, *comm, context);
   if (comm->is_main()) std::cout << (json ? run::profile_json(profile, alpha) + "\n" : run::profile_table(profile, alpha));
   return 0;

@@ -5,6 +5,7 @@
 #include <mvrm/core/error.h>
 #include <mvrm/dist/communicator.h>
 #include <mvrm/dist/launcher.h>
+#include <mvrm/run/devices.h>
 #include <mvrm/run/process.h>
 #include <mvrm/run/score_run.h>
 #include <mvrm/run/train_run.h>
@@ -16,12 +17,12 @@ int train(const Arguments& arguments) {
   std::vector<std::filesystem::path> files;
   std::vector<std::string> overrides;
   std::string resume = "auto";
-  int64_t processes = 1;
+  int64_t processes = 0;
   bool quiet = false, collect_influence = false;
   app.add_option("--config", files, "YAML file; several are merged left to right")->required();
   app.add_option("--set", overrides, "key.path=value, e.g. --set optimizer.lr=2e-5");
   app.add_option("--resume", resume, "auto, never, or the path of a checkpoint")->capture_default_str();
-  app.add_option("--nproc-per-node", processes, "start this many processes on this machine")->check(CLI::Range(1, 1024))->capture_default_str();
+  app.add_option("--nproc-per-node", processes, "processes on this machine; 0 = one per GPU, one without GPUs")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_flag("--collect-influence", collect_influence, "train.collect_influence: write a profile from the training forward, without a pass more");
   app.add_flag("--quiet", quiet, "warnings and errors only");
   app.footer("Example: mvrm train --config configs/ddp.yaml --set train.epochs=2");
@@ -30,6 +31,10 @@ int train(const Arguments& arguments) {
   if (collect_influence) overrides.emplace_back("train.collect_influence=true");
   const run::RunConfig config = run::load_run_config(files, overrides);
   const dist::WorldConfig world = dist::world_from_environment();
+  core::Context context = run::make_context({.seed = config.run.seed, .workers = config.data.workers,
+                                             .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet,
+                                             .deterministic = config.run.deterministic});
+  if (processes == 0 && world.size == 1) processes = run::gpu_count(context.log);
   if (processes > 1 && world.size == 1) {
     Arguments child{"train"};
     for (const auto& file : files) child.insert(child.end(), {"--config", file.string()});
@@ -40,10 +45,7 @@ int train(const Arguments& arguments) {
   }
   dist::WorldConfig timed = world;
   timed.timeout_seconds = config.training.dist.timeout_s;
-  const core::Context context = run::make_context({.seed = config.run.seed, .workers = config.data.workers,
-                                                   .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet,
-                                                   .deterministic = config.run.deterministic});
-  const auto comm = dist::connect(timed);
+  const auto comm = run::join_ranks(timed, context);
   const run::TrainOutcome outcome = run::train_run(config, resume, *comm, context);
   if (outcome.stopped_by_signal) return static_cast<int>(core::ExitStatus::stopped);
   if (outcome.evaluation && comm->is_main()) std::cout << run::spearman_table(*outcome.evaluation);

@@ -5,12 +5,17 @@
 
 #include <mvrm/core/error.h>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
+#include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 namespace mvrm::cuda {
 namespace {
+
+constexpr auto kPoll = std::chrono::microseconds(20);
+constexpr auto kLook = std::chrono::milliseconds(500);   // between two looks at the other ranks' processes
 
 std::chrono::milliseconds timeout_of(const dist::WorldConfig& world) {
   return std::chrono::milliseconds(static_cast<int64_t>(world.timeout_seconds * 1000));
@@ -42,7 +47,8 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 }  // namespace
 
-NcclCommunicator::NcclCommunicator(const dist::WorldConfig& world) : rank_(world.rank), size_(world.size), device_(device_of(world)) {
+NcclCommunicator::NcclCommunicator(const dist::WorldConfig& world)
+    : rank_(world.rank), size_(world.size), device_(device_of(world)), timeout_(world.timeout_seconds) {
   // Read by the constructor of the process group: wait() blocks the host and throws, where the default is to abort the process.
   ::setenv("TORCH_NCCL_BLOCKING_WAIT", "1", 0);
   c10::cuda::set_device(device_.index());
@@ -54,34 +60,61 @@ NcclCommunicator::NcclCommunicator(const dist::WorldConfig& world) : rank_(world
   barrier();  // NCCL connects at the first collective: better to fail here than in the first step
 }
 
-void NcclCommunicator::run(const char* operation, const std::function<void()>& collective) const {
+NcclCommunicator::~NcclCommunicator() {
+  if (broken_ && group_) group_->abort();   // its own destructor would wait for the lost peer
+}
+
+void NcclCommunicator::watch(const std::filesystem::path& folder) {
+  heartbeat_.reset();
+  if (size_ > 1) heartbeat_.emplace(folder, rank_, size_);
+}
+
+void NcclCommunicator::lost(const char* operation, const std::string& why) const {
+  broken_ = true;
+  const std::string who = heartbeat_ ? heartbeat_->diagnosis() : "look at the other ranks' messages";
+  throw core::Error(std::string(operation) + ": rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
+                        " lost a peer or waited too long for it: " + who + " (" + why + "); start the same command again to resume",
+                    core::ExitStatus::peer_lost);
+}
+
+template <class Call> auto NcclCommunicator::run(const char* operation, Call call) const {
   try {
-    collective();
+    return call();
   } catch (const c10::DistError& error) {
-    throw core::Error(std::string(operation) + ": rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
-                          " lost a peer or waited too long for it (" + first_line(error.what_without_backtrace()) +
-                          "); look at the logs of the other ranks, then resume from the last checkpoint",
-                      core::ExitStatus::peer_lost);
+    lost(operation, first_line(error.what_without_backtrace()));
   }
+}
+
+void NcclCommunicator::finish(const char* operation, const Work& work) const {
+  const auto start = std::chrono::steady_clock::now();
+  auto next_look = start + kLook;
+  while (!run(operation, [&] { return work->isCompleted(); })) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - start > timeout_) lost(operation, "no answer for " + std::to_string(std::lround(timeout_.count())) + " s");
+    if (now > next_look) {
+      if (heartbeat_ && heartbeat_->lost_peer()) lost(operation, "its process is gone");
+      next_look = now + kLook;
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  run(operation, [&] { return work->wait(); });   // errors of the collective, and the order of the streams
 }
 
 void NcclCommunicator::in_place(const char* operation, at::Tensor& tensor,
                                 const std::function<Work(std::vector<at::Tensor>&)>& collective) const {
-  run(operation, [&] {
-    std::vector<at::Tensor> on_device{tensor.to(device_)};  // the tensor itself when it is there already
-    collective(on_device)->wait();
-    if (!tensor.is_cuda()) tensor.copy_(on_device.front());
-  });
+  std::vector<at::Tensor> on_device{tensor.to(device_)};  // the tensor itself when it is there already
+  finish(operation, run(operation, [&] { return collective(on_device); }));
+  if (!tensor.is_cuda()) tensor.copy_(on_device.front());
 }
 
-void NcclCommunicator::out_of_place(const char* operation, at::Tensor& out, const at::Tensor& in,
-                                    const std::function<Work(at::Tensor&, at::Tensor&)>& collective) const {
-  run(operation, [&] {
-    at::Tensor in_on_device = in.to(device_);
-    at::Tensor out_on_device = out.is_cuda() ? out : at::empty_like(out, out.options().device(device_));
-    collective(out_on_device, in_on_device)->wait();
+dist::Ticket NcclCommunicator::start(const char* operation, at::Tensor& out, const at::Tensor& in,
+                                     const std::function<Work(at::Tensor&, at::Tensor&)>& collective) const {
+  at::Tensor in_on_device = in.to(device_), out_on_device = out.is_cuda() ? out : at::empty_like(out, out.options().device(device_));
+  const Work work = run(operation, [&] { return collective(out_on_device, in_on_device); });
+  return [this, operation, work, out, out_on_device, in_on_device]() mutable {   // both stay alive until the other stream has used them
+    finish(operation, work);
     if (!out.is_cuda()) out.copy_(out_on_device);
-  });
+  };
 }
 
 void NcclCommunicator::all_reduce_sum(at::Tensor& tensor) {
@@ -94,23 +127,23 @@ void NcclCommunicator::broadcast(at::Tensor& tensor, int64_t root) {
   in_place("broadcast", tensor, [&](auto& tensors) { return group_->broadcast(tensors, options); });
 }
 
-void NcclCommunicator::all_gather(at::Tensor& out, const at::Tensor& in) {
-  out_of_place("all_gather", out, in, [&](auto& to, auto& from) { return group_->_allgather_base(to, from); });
+dist::Ticket NcclCommunicator::start_all_gather(at::Tensor& out, const at::Tensor& in) {
+  return start("all_gather", out, in, [&](auto& to, auto& from) { return group_->_allgather_base(to, from); });
 }
 
-void NcclCommunicator::reduce_scatter_sum(at::Tensor& out, const at::Tensor& in) {
-  out_of_place("reduce_scatter_sum", out, in, [&](auto& to, auto& from) { return group_->_reduce_scatter_base(to, from); });
+dist::Ticket NcclCommunicator::start_reduce_scatter_sum(at::Tensor& out, const at::Tensor& in) {
+  return start("reduce_scatter_sum", out, in, [&](auto& to, auto& from) { return group_->_reduce_scatter_base(to, from); });
 }
 
-void NcclCommunicator::all_to_all(at::Tensor& out, const at::Tensor& in) {
+dist::Ticket NcclCommunicator::start_all_to_all(at::Tensor& out, const at::Tensor& in) {
   std::vector<int64_t> equal_chunks;
-  out_of_place("all_to_all", out, in, [&](auto& to, auto& from) { return group_->alltoall_base(to, from, equal_chunks, equal_chunks); });
+  return start("all_to_all", out, in, [&](auto& to, auto& from) { return group_->alltoall_base(to, from, equal_chunks, equal_chunks); });
 }
 
 void NcclCommunicator::barrier() {
   c10d::BarrierOptions options;
   options.device_ids = {device_.index()};
-  run("barrier", [&] { group_->barrier(options)->wait(); });
+  finish("barrier", run("barrier", [&] { return group_->barrier(options); }));
 }
 
 }  // namespace mvrm::cuda

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <fstream>
 #include <mvrm/core/error.h>
 #include <mvrm/dist/heartbeat.h>
@@ -60,6 +62,19 @@ void Heartbeat::beat(uint64_t count) const {
   char host[256] = "?";
   ::gethostname(host, sizeof host - 1);
   std::ofstream(file_of(folder_, rank_), std::ios::trunc) << count << ' ' << ::getpid() << ' ' << host << '\n';
+}
+
+bool Heartbeat::lost_peer() const {
+  char host[256] = "?";
+  ::gethostname(host, sizeof host - 1);
+  for (int64_t r = 0; r < size_; ++r) {
+    std::istringstream fields(content_of(file_of(folder_, r)));
+    std::string count, where;
+    pid_t pid = 0;
+    if (r == rank_ || !(fields >> count >> pid >> where) || where != host) continue;
+    if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
+  }
+  return false;
 }
 
 std::string Heartbeat::diagnosis() const {

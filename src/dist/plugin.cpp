@@ -3,6 +3,7 @@
 
 #include <mvrm/core/error.h>
 #include <mvrm/dist/plugin.h>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 
@@ -13,6 +14,7 @@ using DeviceCount = int (*)();
 using MakeCommunicator = Communicator* (*)(const WorldConfig*);
 
 std::string plugin_path() {
+  if (const char* path = std::getenv("MVRM_CUDA_PLUGIN")) return path;
   std::error_code ignored;
   return (std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "libmvrm_cuda.so").string();
 }
@@ -45,6 +47,8 @@ bool load_cuda_plugin(const core::Log& log) {
     log.warn("a CUDA driver is there but not " + path + ": running on the CPU; build it with scripts/build.sh cuda");
     return false;
   }
+  // cuBLAS reads it as it starts; only with a workspace of fixed size does it repeat its sums to the bit.
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
   // RTLD_NOW: a missing NCCL or CUDA symbol is an answer here, not a crash in the middle of a run.
   if (dlopen(path.c_str(), RTLD_NOW) == nullptr) {
     log.warn("can't open " + path + ": " + last_error() + ": running on the CPU; fetch its libraries with MVRM_CUDA=1 scripts/setup.sh");

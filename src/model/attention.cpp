@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 #include <cmath>
+#include <mvrm/model/attention_backend.h>
 #include <limits>
 
 #include "norms.h"
@@ -43,6 +44,30 @@ core::Tensor fused_attention(const AttentionInput& input) {
 
 core::Tensor attention(const AttentionInput& input) {
   return input.query_BHLE.scalar_type() == at::kDouble ? eager_attention(input) : fused_attention(input);
+}
+
+namespace {
+
+const char* backend_of(const RewardModel& model, int64_t heads, int64_t groups, int64_t width, bool causal) {
+  if (model.dtype == at::kDouble) return "written out";
+  constexpr int64_t kLength = 64;
+  const at::Tensor query = at::empty({1, kLength, heads, width}, at::TensorOptions(device_of(model)).dtype(model.dtype)).transpose(1, 2);
+  const at::Tensor key = at::empty({1, kLength, groups, width}, query.options()).transpose(1, 2);
+  switch (at::_fused_sdp_choice(query, key, key, std::nullopt, 0.0, causal, std::nullopt, heads != groups)) {
+    case 1: return "flash";
+    case 2: return "memory-efficient";
+    case 3: return "cuDNN";
+    default: return "math";
+  }
+}
+
+}  // namespace
+
+std::string attention_backend(const RewardModel& model) {
+  const auto& vision = model.config.vision;
+  const auto& text = model.config.text;
+  return std::string("vision ") + backend_of(model, vision.num_attention_heads, vision.num_attention_heads, vision.hidden_size / vision.num_attention_heads, false) +
+         ", text " + backend_of(model, text.num_attention_heads, text.num_key_value_heads, text.head_dim, true);
 }
 
 }  // namespace mvrm::model

@@ -33,7 +33,21 @@ at::Tensor position_table(const RewardModel& model, const std::vector<std::share
   return position_BF;
 }
 
-std::vector<SampleOutput> compute_chunk(const RewardModel& model, data::Dataset& dataset, std::span<const int64_t> indices, const ForwardExtras& extras) {
+// On a GPU one worker at a time puts its batch into the queue, so that the memory of one forward pass is enough; the others decode meanwhile.
+RewardOutput forward_in_turn(const RewardModel& model, const PreparedBatch& batch, const ForwardOptions& options, std::mutex& turn) {
+  if (device_of(model).is_cpu()) return forward(model, batch, options);
+  RewardOutput output;
+  {
+    const std::lock_guard lock(turn);
+    output = forward(model, batch, options);
+  }
+  for (at::Tensor* tensor : {&output.reward_BK, &output.feature_BD, &output.prefix_reward_BFK, &output.skip_BD})
+    if (tensor->defined()) *tensor = tensor->cpu();
+  return output;
+}
+
+std::vector<SampleOutput> compute_chunk(const RewardModel& model, data::Dataset& dataset, std::span<const int64_t> indices, const ForwardExtras& extras,
+                                        std::mutex& turn) {
   std::vector<SampleOutput> outputs;
   std::map<Shape, std::vector<size_t>> groups;
   for (const int64_t index : indices) {
@@ -44,8 +58,9 @@ std::vector<SampleOutput> compute_chunk(const RewardModel& model, data::Dataset&
     std::vector<std::shared_ptr<const data::Example>> examples;
     for (const size_t member : members) examples.push_back(outputs[member].example);
     const data::Batch batch = data::collate(examples, dataset.processor().image_config, model.config.pad_token_id.value_or(0));
-    const RewardOutput output = forward(model, batch, {.prefix_position_BF = extras.prefix_rewards ? position_table(model, examples) : at::Tensor(),
-                                                       .keep_skip = extras.skip});
+    const RewardOutput output = forward_in_turn(model, to_device(prepare(model.config, batch, model.dtype), device_of(model)),
+                                                {.prefix_position_BF = extras.prefix_rewards ? position_table(model, examples) : at::Tensor(),
+                                                 .keep_skip = extras.skip}, turn);
     for (size_t row = 0; row < members.size(); ++row) {
       outputs[members[row]].reward_K = output.reward_BK[static_cast<int64_t>(row)];
       outputs[members[row]].feature_D = output.feature_BD[static_cast<int64_t>(row)];
@@ -89,7 +104,7 @@ void forward_pass(const RewardModel& model, data::Dataset& dataset, const std::v
   core::Progress progress(title, static_cast<int64_t>(indices.size()), context.show_progress);
   std::atomic<size_t> next{0};
   std::atomic<bool> stop{false};
-  std::mutex mutex;
+  std::mutex mutex, turn;
   std::exception_ptr first_error;
   const auto work = [&] {
     while (!stop) {
@@ -97,7 +112,7 @@ void forward_pass(const RewardModel& model, data::Dataset& dataset, const std::v
       if (begin >= indices.size()) return;
       const size_t size = std::min(chunk, indices.size() - begin);
       try {
-        const auto outputs = compute_chunk(model, dataset, {indices.data() + begin, size}, extras);
+        const auto outputs = compute_chunk(model, dataset, {indices.data() + begin, size}, extras, turn);
         const std::lock_guard lock(mutex);
         deliver(outputs);
         progress.advance(static_cast<int64_t>(size));

@@ -115,4 +115,17 @@ PreparedBatch prepare(const ModelConfig& config, const data::Batch& batch, at::S
   return prepared;
 }
 
+core::Tensor to_device(const core::Tensor& tensor, at::Device device) {
+  const bool pinned = device.is_cuda() && tensor.is_cpu();
+  return (pinned ? tensor.pin_memory() : tensor).to(device, /*non_blocking=*/pinned);
+}
+
+PreparedBatch to_device(PreparedBatch batch, at::Device device) {
+  for (at::Tensor* tensor : {&batch.input_ids_BL, &batch.pixels_RCHW, &batch.patch_mask_RS, &batch.vision_position_ids_RS, &batch.vision_bias_R11S,
+                             &batch.perceiver_bias_R11T, &batch.text_bias_B1LL, &batch.cos_LD, &batch.sin_LD, &batch.pool_index_B, &batch.image_rows_I}) {
+    if (tensor->defined()) *tensor = to_device(*tensor, device);
+  }
+  return batch;
+}
+
 }  // namespace mvrm::model

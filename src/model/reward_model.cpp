@@ -13,15 +13,6 @@
 #include "norms.h"
 
 namespace mvrm::model {
-namespace {
-
-data::Batch moved(data::Batch batch, const at::Device& device) {
-  for (core::Tensor* tensor : {&batch.input_ids_BL, &batch.attention_mask_BL, &batch.pixels_RCHW, &batch.pixel_mask_RHW})
-    if (tensor->defined()) *tensor = tensor->to(device);
-  return batch;
-}
-
-}  // namespace
 
 core::Tensor initial_parameter(const ParameterSpec& spec, const ModelConfig& config, at::ScalarType dtype, uint64_t seed) {
   const bool is_bias = spec.name.ends_with(".bias");
@@ -43,6 +34,13 @@ RewardModel random_reward_model(const ModelConfig& config, at::ScalarType dtype,
   return model;
 }
 
+at::Device device_of(const RewardModel& model) { return model.parameters.back().back().device(); }
+
+void move_to(RewardModel& model, at::Device device) {
+  for (auto& parameters : model.parameters)
+    for (auto& parameter : parameters) parameter = parameter.to(device);
+}
+
 namespace {
 
 // Causal attention makes a position blind to what follows, so the head there scores the sample cut behind it.
@@ -62,10 +60,11 @@ core::Tensor prefix_rewards(const RewardModel& model, const core::Tensor& hidden
 }  // namespace
 
 RewardOutput forward(const RewardModel& model, const data::Batch& batch, const ForwardOptions& options) {
+  return forward(model, to_device(prepare(model.config, batch, model.dtype), device_of(model)), options);
+}
+
+RewardOutput forward(const RewardModel& model, const PreparedBatch& prepared, const ForwardOptions& options) {
   const at::NoGradGuard no_grad;
-  const at::Device device = model.parameters.back().back().device();
-  const PreparedBatch prepared =
-      prepare(model.config, batch.input_ids_BL.device() == device ? batch : moved(batch, device), model.dtype);
   Activation activation;
   RewardOutput output;
   const size_t last = model.units.size() - 1;   // the head; the last text layer stands before it

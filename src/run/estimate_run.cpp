@@ -54,7 +54,7 @@ class Estimator {
     config.train = {.batch = o.batch, .micro_batch = o.micro_batch, .recompute = o.recompute};
     config.dist = {.reshard = o.reshard, .reduce = o.reduce, .order = o.order};
     config.balance.strategy = o.balance;
-    const train::Scheme asked = train::scheme_of(config, {.parameters = result_.parameters, .ranks = o.gpus, .weight_bytes = o.dtype == "bf16" ? 2 : 4, .dimensions = config_.num_labels});
+    const train::Scheme asked = train::scheme_of(config, {.parameters = result_.parameters, .ranks = o.gpus, .weight_bytes = o.dtype == "bf16" ? 2 : 4, .dimensions = config_.num_labels, .gpu = true});
     result_.asked = of(asked);
     for (const bool ordered : {true, false})
       for (const bool kept : {true, false})

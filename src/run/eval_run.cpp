@@ -7,6 +7,7 @@
 #include <mvrm/core/files.h>
 #include <mvrm/core/random.h>
 #include <mvrm/eval/prediction_log.h>
+#include <mvrm/run/devices.h>
 #include <mvrm/run/eval_run.h>
 #include <mvrm/run/train_run.h>
 #include <nlohmann/json.hpp>
@@ -73,7 +74,9 @@ ResultFormat result_format_from_name(const std::string& name) {
 }
 
 eval::Predictions eval_run(const EvalRunOptions& options, dist::Communicator& comm, const core::Context& context) {
-  const model::RewardModel model = model::load_reward_model(options.model_dir, options.dtype == "bf16" ? at::kBFloat16 : at::kFloat);
+  const model::RewardModel model = model::load_reward_model(options.model_dir, options.dtype == "bf16" ? at::kBFloat16 : at::kFloat, context.seed,
+                                                            at::Device(context.device));
+  if (comm.is_main()) log_device(model, context);
   const video::SampleRule rule{.sampling = video::sampling_from_name(options.data.sampling), .max_frames = options.data.max_frames};
   const data::Manifest manifest = data::load_manifest(options.data_file, {.dimensions = model.config.dimensions});
   const bool plain = options.format == ResultFormat::plain;

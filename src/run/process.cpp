@@ -31,6 +31,7 @@ core::Context make_context(const ProcessOptions& options) {
   at::set_num_threads(1);
   at::globalContext().setDeterministicAlgorithms(options.deterministic, /*warn_only=*/false);
   at::globalContext().setDeterministicFillUninitializedMemory(false);   // nothing here reads what was not written
+  at::globalContext().setSDPUseCuDNN(!options.deterministic);          // its backward pass adds up in any order
   at::globalContext().setBenchmarkCuDNN(false);                        // which algorithm wins would depend on the moment
   core::Context context;
   context.seed = options.seed;

@@ -11,6 +11,7 @@
 #include <mvrm/influence/whatif.h>
 #include <mvrm/refine/corrections.h>
 #include <mvrm/report/table.h>
+#include <mvrm/run/devices.h>
 #include <mvrm/run/process.h>
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/train_run.h>
@@ -30,7 +31,8 @@ std::optional<at::ScalarType> feature_dtype(const std::string& name) {
 
 influence::Profile from_model(const ProfileRunOptions& options, dist::Communicator& comm, const core::Context& context) {
   const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
-  const model::RewardModel model = model::load_reward_model(options.model_dir, dtype);
+  const model::RewardModel model = model::load_reward_model(options.model_dir, dtype, context.seed, at::Device(context.device));
+  if (comm.is_main()) log_device(model, context);
   const auto dataset = open_dataset(options.data, options.data_file, options.model_dir, context);
   influence::ProfileOptions pass{.feature_dtype = feature_dtype(options.features), .space = {}, .model_dir = options.model_dir};
   if (!options.space.empty()) pass.space = influence::space_from_name(options.space);

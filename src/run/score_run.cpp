@@ -6,6 +6,7 @@
 #include <mvrm/core/error.h>
 #include <mvrm/core/safetensors.h>
 #include <mvrm/report/table.h>
+#include <mvrm/run/devices.h>
 #include <mvrm/run/score_run.h>
 #include <mvrm/run/train_run.h>
 #include <nlohmann/json.hpp>
@@ -51,6 +52,7 @@ std::string source_of(const data::Sample& sample) {
 ScoreResult score_run(const ScoreRunOptions& options, dist::Communicator& comm, const core::Context& context) {
   const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   const model::RewardModel model = model::load_reward_model(options.model_dir, dtype, context.seed, at::Device(context.device));
+  if (comm.is_main()) log_device(model, context);
   const video::SampleRule rule{.sampling = video::sampling_from_name(options.data.sampling), .max_frames = options.data.max_frames};
   data::Dataset dataset(manifest_of(options, model.config.dimensions), data::load_processor(options.model_dir, rule),
                         {.max_bad_samples = options.data.max_bad_samples}, context);

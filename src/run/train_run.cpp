@@ -13,6 +13,7 @@
 #include <mvrm/eval/predictions.h>
 #include <mvrm/model/reward_model.h>
 #include <mvrm/refine/strategy.h>
+#include <mvrm/run/devices.h>
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/refine_run.h>
 #include <mvrm/run/train_run.h>
@@ -28,12 +29,12 @@ namespace {
 
 at::ScalarType dtype_from_name(const std::string& name) { return name == "bf16" ? at::kBFloat16 : at::kFloat; }
 
-model::RewardModel initial_model(const RunConfig& config) {
+model::RewardModel initial_model(const RunConfig& config, at::Device device) {
   const at::ScalarType dtype = dtype_from_name(config.model.dtype);
-  if (config.model.init == "random") {
-    return model::random_reward_model(model::load_model_config(config.model.path), dtype, config.run.seed);
-  }
-  return model::load_reward_model(config.model.path, dtype, config.run.seed);
+  if (config.model.init != "random") return model::load_reward_model(config.model.path, dtype, config.run.seed, device);
+  model::RewardModel model = model::random_reward_model(model::load_model_config(config.model.path), dtype, config.run.seed);
+  model::move_to(model, device);
+  return model;
 }
 
 // What a run depends on: every setting but its place, and the contents of model, data and plan.
@@ -186,9 +187,10 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     if (eval_set) outcome.evaluation = finished_evaluation(config.run.dir, evaluation_key);
     comm.barrier();   // nobody writes before all have read
     if (outcome.evaluation) return outcome;
-    model = model::load_reward_model(config.run.dir / "model", dtype_from_name(config.model.dtype));
+    model = model::load_reward_model(config.run.dir / "model", dtype_from_name(config.model.dtype), config.run.seed, at::Device(context.device));
   } else {
-    model = initial_model(config);
+    model = initial_model(config, at::Device(context.device));
+    if (comm.is_main()) log_device(model, run_context);
     train::TrainJob job{.config = config.training, .run_dir = config.run.dir, .processor_dir = config.model.path, .resume = resume};
     job.config.log_every = config.log.every;
     job.config.tensorboard = config.log.tensorboard;

@@ -29,7 +29,7 @@ StepOutcome exact_pcgrad(const StepResources& with, const StepBatch& batch, cons
 // Two passes: sketches of the K gradients give the coefficients, then one gradient of the loss weighted by them.
 StepOutcome sketched_pcgrad(const StepResources& with, const StepBatch& batch, const Balancer& balancer, int64_t step, const std::function<bool()>& stop) {
   StepOutcome first = compute_step(with, batch, {.factor_K = {}, .sketch_size = balancer.config().pcgrad.sketch_size}, stop);
-  const auto w_K = pcgrad_coefficients(first.sketch_KM.matmul(first.sketch_KM.t()), balancer.seed(), step);
+  const auto w_K = pcgrad_coefficients(first.sketch_KM.matmul(first.sketch_KM.t()).cpu(), balancer.seed(), step);
   StepOutcome second = compute_step(with, batch, {.factor_K = [&](int64_t) { return w_K; }}, [] { return false; });
   first.gradient_parts = std::move(second.gradient_parts);
   first.data_wait_seconds += second.data_wait_seconds;

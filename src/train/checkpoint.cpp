@@ -94,7 +94,7 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::save(const CheckpointInfo& info, const TrainState& state) {
   finish();
   core::NamedTensors parts;
-  for (const auto& [name, part] : state.parts()) parts.emplace_back(name, part.detach().cpu().clone());
+  for (const auto& [name, part] : state.parts()) parts.emplace_back(name, part.to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
   if (comm_.is_main()) parts.emplace_back("balance", info.balance.clone());
   done_ = false;
   thread_ = std::thread([this, info, parts = std::move(parts)] {

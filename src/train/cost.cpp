@@ -58,7 +58,7 @@ Scheme scheme_of(const TrainConfig& config, const SchemeRequest& request) {
   const int64_t slots = (config.train.batch + config.train.micro_batch - 1) / config.train.micro_batch;
   Scheme scheme{.ranks = request.ranks, .micro_batches = (slots + request.ranks - 1) / request.ranks, .micro_batch = config.train.micro_batch,
                 .threads = request.threads, .weight_bytes = request.weight_bytes, .gradient_bytes = std::max<int64_t>(4, request.weight_bytes),
-                .keep_weights = alone || config.dist.reshard != "free", .ordered = config.dist.order != "fast"};
+                .keep_weights = alone || config.dist.reshard != "free", .ordered = config.dist.order == "auto" ? !request.gpu : config.dist.order == "ordered"};
   // In order, a rank that sums once a step holds a whole gradient for each level of the tree.
   const bool each = config.dist.reduce == "micro" || (config.dist.reduce == "auto" && (config.dist.reshard == "free" || (large && scheme.ordered)));
   scheme.reduce_each = each && !alone;

@@ -63,7 +63,7 @@ class Pass {
   Pass(const model::ModelConfig& config, const std::vector<model::Unit>& units, const std::vector<FlatLayout>& layouts, const MicroBatch& micro,
        const EngineOptions& options, UnitAccess& access)
       : config_(config), units_(units), layouts_(layouts), options_(options), access_(access), idle_(micro.batch.ids.empty()), graphs_(units.size()) {
-    if (!idle_) batch_ = model::prepare(config, micro.batch, options.dtype);
+    if (!idle_) batch_ = micro.prepared ? *micro.prepared : model::prepare(config, micro.batch, options.dtype);
   }
 
   Activation forward() {

@@ -48,9 +48,10 @@ class Trainer {
   Trainer(model::RewardModel& model, const Samples& samples, const TrainJob& job, dist::Communicator& comm, const core::Context& context)
       : model_(model), samples_(samples), job_(job), config_(job.config), comm_(comm), context_(context),
         parameters_(parameter_count(model.config)), identity_(identity_of(job.config, samples, model, context.seed)),
-        scheme_(scheme_of(job.config, {.parameters = parameters_, .ranks = comm.size(), .threads = context.threads})),
+        device_(model::device_of(model)), threads_(device_.is_cpu() ? context.threads : 1),
+        scheme_(scheme_of(job.config, {.parameters = parameters_, .ranks = comm.size(), .threads = threads_, .gpu = device_.is_cuda()})),
         state_(model, comm_, is_decayed, scheme_.keep_weights), balancer_(config_.balance, samples.weight_NK.size(1), context.seed),
-        sketch_(uses_sketch(config_.balance, parameters_, comm_.size())), pool_(context.threads), calendar_(job.config.train, samples, context.seed),
+        sketch_(uses_sketch(config_.balance, parameters_, comm_.size())), pool_(threads_), calendar_(job.config.train, samples, context.seed),
         with_{.model = model, .state = state_, .samples = samples, .comm = comm_, .pool = pool_, .ordered = scheme_.ordered, .recompute = scheme_.recompute,
               .reduce_each = scheme_.reduce_each},
         writer_(job.run_dir, config_.checkpoint.keep, comm_) {}
@@ -144,7 +145,7 @@ class Trainer {
     const double norm = state_.global_norm(outcome.gradient_parts, comm_);
     StepLine line{.step = result_.steps + 1, .epoch = calendar_.epoch_of(result_.steps),
                   .lr = learning_rate(config_.schedule, config_.optimizer.lr, result_.steps, calendar_.total), .grad_norm = norm,
-                  .samples = outcome.used, .tokens = outcome.tokens, .data_wait_seconds = outcome.data_wait_seconds,
+                  .samples = outcome.used, .tokens = outcome.tokens, .device = device_, .data_wait_seconds = outcome.data_wait_seconds,
                   .flops = 3 * outcome.flops, .peak_flops = 1e12 * config_.dist.peak_tflops * static_cast<double>(comm_.size()), .traffic = {}};
     ++result_.steps;
     result_.last_loss = outcome.loss;
@@ -187,6 +188,8 @@ class Trainer {
   const StopSignals signals_;
   const int64_t parameters_;
   const std::map<std::string, std::string> identity_;   // of the weights as they come in: before state_ takes them over
+  const at::Device device_;
+  const int64_t threads_;   // that compute: a GPU is fed by one
   const Scheme scheme_;
   TrainState state_;
   Balancer balancer_;

@@ -16,7 +16,7 @@ WeightedLoss weighted_loss(const core::Tensor& reward_BK, const core::Tensor& la
   const at::Tensor weighted_BK = residual_BK * weight_BK.to(reward_BK.device());
   const at::Tensor loss_B1 = (weighted_BK * residual_BK).sum(1, /*keepdim=*/true);
   return {.gradient_BK = (weighted_BK * (2.0 / divisor)).to(reward_BK.scalar_type()),
-          .row_BC = at::cat({loss_B1, residual_BK.square(), unlabelled_BK.logical_not().to(at::kDouble)}, 1).cpu()};
+          .row_BC = at::cat({loss_B1, residual_BK.square(), unlabelled_BK.logical_not().to(at::kDouble)}, 1)};
 }
 
 }  // namespace mvrm::train

@@ -5,6 +5,7 @@
 #include "event_file.h"
 #include "step.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -21,6 +22,7 @@ struct StepLine {
   int64_t step = 0, epoch = 0;
   double lr = 0, grad_norm = 0, seconds = 0;
   int64_t samples = 0, tokens = 0;
+  at::Device device = at::kCPU;
   double data_wait_seconds = 0;   // rank 0's, summed over its threads
   double flops = 0;               // of all forward and backward passes; what is computed again counts once
   double peak_flops = 0;          // a second, of all ranks together; 0 = unknown
@@ -49,6 +51,7 @@ class Metrics {
                                {"tokens_per_second", static_cast<double>(line.tokens) / line.seconds}, {"data_wait_seconds", line.data_wait_seconds},
                                {"peak_memory_gib", peak_memory_gib()}, {"seconds", line.seconds}, {"flops_per_second", line.flops / line.seconds}};
     if (line.peak_flops > 0) row["flops_utilisation"] = line.flops / line.seconds / line.peak_flops;
+    if (!line.device.is_cpu()) row["peak_device_memory_gib"] = peak_device_memory_gib(line.device);
     row["sent_bytes"] = dist::total(line.traffic).sent_bytes;
     row["received_bytes"] = dist::total(line.traffic).received_bytes;
     for (const auto& [kind, traffic] : line.traffic)
@@ -87,6 +90,12 @@ class Metrics {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     return static_cast<double>(usage.ru_maxrss) / (1 << 20);
+  }
+  // Of the tensors of this process since it started.
+  static double peak_device_memory_gib(at::Device device) {
+    const auto total = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+    return static_cast<double>(stats.allocated_bytes[total].peak) / (1 << 30);
   }
   static nlohmann::ordered_json number(double x) { return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(); }
   static std::string lines_up_to(const std::filesystem::path& path, int64_t step) {

@@ -2,6 +2,7 @@
 // One optimiser step up to the gradient: micro-batches over threads and ranks, summed in a fixed order.
 #pragma once
 #include "samples.h"
+#include "step_log.h"
 #include "worker_pool.h"
 
 #include <functional>
@@ -13,13 +14,6 @@
 
 namespace mvrm::train {
 
-struct StepBatch {
-  std::vector<int64_t> samples;        // into Samples, the whole step over all ranks
-  int64_t micro_batch = 1;
-  int64_t slots() const { return (static_cast<int64_t>(samples.size()) + micro_batch - 1) / micro_batch; }
-  // The samples of micro-batch `slot`.
-  std::vector<int64_t> of_slot(int64_t slot) const;
-};
 struct StepOutcome {
   Gradients gradient_parts;            // this rank's part of the sum, by objective and unit; empty after a sketch
   core::Tensor sketch_KM;              // float64, of the whole step, the same on every rank

@@ -58,8 +58,8 @@ inline data::Batch golden_batch(const Named& f32, const std::string& name) {
 
 // The manifest's W is the number of keys that show, as newer libraries count; the reference shows one more than its W (visible_keys).
 inline RewardModel golden_model(at::ScalarType dtype, const std::string& case_name,
-                                Compatibility compatibility = Compatibility::reference) {
-  RewardModel model = load_reward_model(test::golden_file("tiny"), dtype);
+                                Compatibility compatibility = Compatibility::reference, at::Device device = at::kCPU) {
+  RewardModel model = load_reward_model(test::golden_file("tiny"), dtype, 42, device);
   model.config.compatibility = compatibility;
   const auto window = test::golden_json("manifest.json").at("case_sliding_window").at(case_name).get<int64_t>();
   model.config.text.sliding_window = compatibility == Compatibility::reference ? window - 1 : window;
@@ -68,7 +68,7 @@ inline RewardModel golden_model(at::ScalarType dtype, const std::string& case_na
 
 // Keys as in the reference data. Differentiable: parameters that require gradients get a graph.
 inline Named trace(const RewardModel& model, const data::Batch& batch) {
-  const PreparedBatch prepared = prepare(model.config, batch, model.dtype);
+  const PreparedBatch prepared = to_device(prepare(model.config, batch, model.dtype), device_of(model));
   Named out = {{"patch_attention_mask", prepared.patch_mask_RS}, {"vision_position_ids", prepared.vision_position_ids_RS},
                {"pool_index", prepared.pool_index_B}};
   Activation a;
@@ -91,7 +91,7 @@ inline Named trace(const RewardModel& model, const data::Batch& batch) {
       case UnitKind::head: out["scores"] = a.hidden; out["pooled"] = a.context; break;
     }
   }
-  out["loss"] = at::mse_loss(out["scores"], batch.label_BK.to(model.dtype));
+  out["loss"] = at::mse_loss(out["scores"], batch.label_BK.to(device_of(model), model.dtype));
   return out;
 }
 
@@ -102,7 +102,7 @@ inline std::string group_of(const std::string& key) { return key.substr(0, key.f
 inline double worst_error(const at::Tensor& got, const at::Tensor& want, bool absolute) {
   const at::Tensor wide = want.to(at::kDouble);
   const double largest = wide.abs().max().item<double>();
-  const double error = (got.detach().to(at::kDouble).reshape(wide.sizes()) - wide).abs().max().item<double>();
+  const double error = (got.detach().to(at::kCPU, at::kDouble).reshape(wide.sizes()) - wide).abs().max().item<double>();
   return error / (absolute ? std::max(1.0, largest) : std::max(1e-30, largest));
 }
 
@@ -110,7 +110,7 @@ inline double worst_error(const at::Tensor& got, const at::Tensor& want, bool ab
 inline double masked_error(const std::string& key, const at::Tensor& got, const at::Tensor& want, const at::Tensor& attention_mask_BL) {
   if (key != "merged_embeddings" && key != "final_hidden" && !key.starts_with("decoder_layer")) return worst_error(got, want, true);
   const at::Tensor real_BL = attention_mask_BL != 0;
-  return worst_error(got.index({real_BL}), want.index({real_BL}), true);
+  return worst_error(got.cpu().index({real_BL}), want.index({real_BL}), true);
 }
 
 // A key bias of the vision tower shifts all scores of a query by the same amount, which softmax cancels: its gradient is

@@ -38,7 +38,7 @@ template <class Body> void on_ranks(int64_t size, Body body) {
 inline std::map<std::string, at::Tensor> parameters_of(const model::RewardModel& model) {
   std::map<std::string, at::Tensor> named;
   for (size_t u = 0; u < model.units.size(); ++u)
-    for (size_t i = 0; i < model.units[u].parameters.size(); ++i) named[model.units[u].parameters[i].name] = model.parameters[u][i].clone();
+    for (size_t i = 0; i < model.units[u].parameters.size(); ++i) named[model.units[u].parameters[i].name] = model.parameters[u][i].to(at::kCPU, /*non_blocking=*/false, /*copy=*/true);
   return named;
 }
 
@@ -59,6 +59,7 @@ struct TinyRun {
   std::string resume = "never";
   std::filesystem::path dir;
   at::ScalarType dtype = at::kFloat;
+  at::Device device = at::kCPU;
 };
 inline train::TrainConfig tiny_train_config(int64_t steps) {
   train::TrainConfig config;
@@ -73,6 +74,7 @@ inline std::map<std::string, at::Tensor> run_tiny(const TinyRun& run, const trai
   std::vector<train::TrainResult> ended(static_cast<size_t>(run.ranks));
   on_ranks(run.ranks, [&](dist::Communicator& comm) {
     model::RewardModel model = tiny_model(run.dtype);
+    model::move_to(model, run.device);
     core::Context context;
     context.threads = run.threads;
     const train::TrainJob job{.config = run.config, .run_dir = run.dir, .processor_dir = {}, .resume = run.resume};

@@ -20,6 +20,8 @@ class Heartbeat {
   Heartbeat& operator=(const Heartbeat&) = delete;
   // Watches the others for two seconds. "rank 2 (pid 4711 on node3) does not answer", "rank 1 has ended", both, or that all answer.
   std::string diagnosis() const;
+  // True when a process of this machine that beat for another rank is gone. At once, and nothing else: a file system may show beats late.
+  bool lost_peer() const;
 
  private:
   void beat(uint64_t count) const;

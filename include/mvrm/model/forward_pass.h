@@ -14,7 +14,7 @@ namespace mvrm::model {
 struct SampleOutput {
   int64_t index = 0;                               // into the data set
   std::shared_ptr<const data::Example> example;    // nullptr: a bad sample within the allowance
-  core::Tensor reward_K, feature_D;                // undefined for a bad sample
+  core::Tensor reward_K, feature_D;                // on the CPU; undefined for a bad sample
   core::Tensor prefix_reward_FK, skip_D;           // with ForwardExtras only; F = the sample's frames, 0 without prefix positions
 };
 struct ForwardExtras {

@@ -36,6 +36,8 @@ RewardModel load_reward_model(const std::filesystem::path& model_dir, at::Scalar
                               at::Device device = at::kCPU);
 // A model with random weights (same initialiser as Hugging Face's: normal(0, initializer_range), norms 1, biases 0).
 RewardModel random_reward_model(const ModelConfig& config, at::ScalarType dtype, uint64_t seed);
+at::Device device_of(const RewardModel& model);
+void move_to(RewardModel& model, at::Device device);   // tensor by tensor
 inline constexpr uint64_t kMaxShardBytes = 5'000'000'000;   // Hugging Face's default
 // Writes config.json and model.safetensors, or shards of at most `max_shard_bytes` with their index, and copies tokenizer and processor
 // files from `processor_dir` (may be empty). Weight files of another layout are removed at the end. Atomic per file.
@@ -46,5 +48,7 @@ std::string model_hash(const std::filesystem::path& model_dir);
 
 // No gradients. Thread-safe: the model is only read.
 RewardOutput forward(const RewardModel& model, const data::Batch& batch, const ForwardOptions& options = {});
+// The same on a batch that prepare() and to_device() put where the model is.
+RewardOutput forward(const RewardModel& model, const PreparedBatch& batch, const ForwardOptions& options = {});
 
 }  // namespace mvrm::model

@@ -50,8 +50,12 @@ struct PreparedBatch {
   core::Tensor pool_index_B;            // int64
   core::Tensor image_rows_I;            // int64, rows of the flattened [B*L] ids that hold image tokens; undefined without images
 };
-// Throws DataError when image tokens and images don't match, or a token id lies outside of the vocabulary.
+// Throws DataError when image tokens and images don't match, or a token id lies outside of the vocabulary. Results lie where the batch does.
 PreparedBatch prepare(const ModelConfig& config, const data::Batch& batch, at::ScalarType dtype);
+// The same on `device`; a batch that is there already is not copied. To a GPU through pinned memory, so that nobody waits for the copy:
+// preparing on the CPU and copying last keeps the checks above from stopping the device.
+PreparedBatch to_device(PreparedBatch batch, at::Device device);
+core::Tensor to_device(const core::Tensor& tensor, at::Device device);
 
 // `parameters` in the order of unit.parameters. Differentiable in parameters and input.
 Activation run_unit(const ModelConfig& config, const Unit& unit, std::span<const core::Tensor> parameters, const Activation& input,

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which device a rank computes on, and how ranks meet: GPUs with NCCL where the CUDA plug-in finds some, else the CPU with Gloo.
 #pragma once
-#include <mvrm/core/log.h>
-#include <mvrm/dist/communicator.h>
 #include <memory>
-#include <string>
+#include <mvrm/core/context.h>
+#include <mvrm/dist/communicator.h>
+#include <mvrm/model/reward_model.h>
 
 namespace mvrm::run {
 
 // GPUs that the plug-in sees; opens it on first use. 0 on a machine without a driver.
 int64_t gpu_count(const core::Log& log);
-// "cuda:k" for local rank k when there are GPUs, else "cpu".
-std::string device_of_rank(const dist::WorldConfig& world, const core::Log& log);
-std::unique_ptr<dist::Communicator> connect_ranks(const dist::WorldConfig& world, const std::string& device);
+// Sets context.device: "cuda:k" for local rank k where there are GPUs, else "cpu". Several ranks meet here.
+std::unique_ptr<dist::Communicator> join_ranks(const dist::WorldConfig& world, core::Context& context);
+// A line about the device and the implementation of attention that the model gets there; on CPUs at debug level.
+void log_device(const model::RewardModel& model, const core::Context& context);
 
 }  // namespace mvrm::run

@@ -16,7 +16,7 @@ struct EstimateOptions {
   double gpu_memory_gib = 0;
   int64_t batch = 64, micro_batch = 1, frames = 16, height = 378, width = 512, text_tokens = 312;
   std::string dtype = "bf16", balance = "equal";
-  std::string reshard = "auto", reduce = "auto", recompute = "auto", order = "ordered";   // as in the configuration
+  std::string reshard = "auto", reduce = "auto", recompute = "auto", order = "auto";   // as in the configuration
   int64_t samples = 36'901, epochs = 1, kept_checkpoints = 2;
   std::string gpu;                       // name in the table of peaks; empty: peak_tflops
   double peak_tflops = 0;                // dense bf16 of one GPU; 0 = unknown, no times

@@ -41,6 +41,7 @@ struct Scheme {
 // What a configuration comes to, `auto` resolved (docs/config.md says how).
 struct SchemeRequest {
   int64_t parameters = 0, ranks = 1, threads = 1, weight_bytes = 4, dimensions = 1;
+  bool gpu = false;
 };
 Scheme scheme_of(const TrainConfig& config, const SchemeRequest& request);
 

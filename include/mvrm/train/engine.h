@@ -7,6 +7,7 @@
 #include <mvrm/data/batch.h>
 #include <mvrm/model/reward_model.h>
 #include <mvrm/train/flat_parameters.h>
+#include <optional>
 #include <vector>
 
 namespace mvrm::train {
@@ -42,12 +43,13 @@ class LocalAccess : public UnitAccess {
 
 struct MicroBatch {
   data::Batch batch;           // without ids: this rank has nothing to compute, but goes through the units with the others
+  std::optional<model::PreparedBatch> prepared = {};   // of `batch`, where the parameters are; none: the engine prepares it
   core::Tensor weight_BK;      // sample weight per dimension, float64; a cell without a label counts nothing whatever its weight
   double divisor = 1;          // samples in the global batch x K (spec/influence.md section 2: never the sum of weights)
 };
 struct MicroLoss {
   core::Tensor row_BC;         // WeightedLoss::row_BC; undefined without samples
-  core::Tensor reward_BK, feature_BD;   // of the forward pass, detached
+  core::Tensor reward_BK, feature_BD;   // of the forward pass, detached; all three where the parameters are
 };
 struct EngineOptions {
   at::ScalarType dtype = at::kFloat;   // of the model

@@ -9,7 +9,7 @@ namespace mvrm::train {
 // B samples, K evaluation dimensions.
 struct WeightedLoss {
   core::Tensor gradient_BK;   // d loss / d reward = 2 * weight * residual / divisor, in the reward's dtype and on its device
-  core::Tensor row_BC;        // float64 [B, 1 + 2K] on the CPU, for the log: sum over k of weight * residual^2 (not divided);
+  core::Tensor row_BC;        // float64 [B, 1 + 2K] where the reward is, for the log: sum over k of weight * residual^2 (not divided);
                               // then residual^2 by dimension, unweighted; then 1 where there is a label
 };
 // loss = sum over b, k of weight_BK * (reward_BK - label_BK)^2 / divisor. A NaN label makes its cell count nothing, whatever its weight.

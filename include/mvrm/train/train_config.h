@@ -20,7 +20,7 @@ struct OptimizerConfig {
 };
 struct ScheduleConfig { std::string kind = "cosine"; double warmup_ratio = 0.03; };
 struct CheckpointConfig { int64_t every = 100, keep = 2; };
-struct DistConfig { std::string reshard = "auto", reduce = "auto", order = "ordered", balance = "auto"; double timeout_s = 120, peak_tflops = 0; };
+struct DistConfig { std::string reshard = "auto", reduce = "auto", order = "auto", balance = "auto"; double timeout_s = 120, peak_tflops = 0; };
 
 struct UncertaintyConfig {
   config::ScalarOrMap lr{.scalar = 0.01};
@@ -77,8 +77,8 @@ template <class Visitor> void describe(Visitor& v, DistConfig& c) {
     config::one_of({"auto", "keep", "free"}));
   v("reduce", c.reduce, "gradients: summed over ranks once a step, or after each micro-batch (a rank then keeps its part only); auto: micro where weights are freed or several ranks sum a model of 200 million parameters and more in order, else step",
     config::one_of({"auto", "step", "micro"}));
-  v("order", c.order, "ordered: sums in an order that does not depend on the number of ranks; fast: the backend's order",
-    config::one_of({"ordered", "fast"}));
+  v("order", c.order, "ordered: sums in an order that does not depend on the number of ranks; fast: the backend's order, in the memory of one gradient; auto: ordered on CPUs, fast on GPUs",
+    config::one_of({"auto", "ordered", "fast"}));
   v("balance", c.balance, "deal the samples of a step so that ranks have equal work, by operations of each; the order of sums changes with it and with reduce, and is the same on every number of ranks; auto: models of 200 million parameters and more",
     config::one_of({"auto", "always", "never"}));
   v("peak_tflops", c.peak_tflops, "what one GPU (or CPU rank) reaches at most, in 10^12 operations a second (H100 and H200: 989, B200: 2250): metrics.jsonl then tells the share that training uses; 0 = unknown",

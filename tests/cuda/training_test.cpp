@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole runs of a tiny model on a GPU: the CPU's numbers in float64, and the same bits whenever they are asked for twice.
+#include <gtest/gtest.h>
+#include <mvrm/core/random.h>
+
+#include "tests/train/ranks.h"
+
+namespace mvrm {
+namespace {
+
+using test::run_tiny;
+
+class GpuTraining : public testing::Test {
+ protected:
+  test::TinyRun run(at::Device device, at::ScalarType dtype, int64_t steps = 30) {
+    return {.config = test::tiny_train_config(steps), .dir = scratch_.path / std::to_string(runs_++), .dtype = dtype, .device = device};
+  }
+  const at::Device gpu_{at::kCUDA, 0};
+  test::Scratch scratch_{"gpu_training"};
+  train::Samples samples_ = test::tiny_samples(test::tiny_config(), 16);
+  int runs_ = 0;
+};
+
+TEST_F(GpuTraining, EveryBalanceIsTheCpusInFloat64) {
+  core::CounterRng random(5, "weights");
+  for (int64_t n = 0; n < 16; ++n)
+    for (int64_t k = 0; k < 5; ++k) samples_.weight_NK[n][k] = n % 3 == 0 && k == n % 5 ? 0.0 : random.uniform(0.2, 1.8);
+  for (const char* strategy : {"equal", "uncertainty_weighting", "rlw", "pcgrad"}) {
+    for (const char* recompute : {"always", "never"}) {
+      test::TinyRun cpu = run(at::kCPU, at::kDouble), gpu = run(gpu_, at::kDouble);
+      cpu.config.balance.strategy = strategy;
+      cpu.config.train.recompute = recompute;
+      gpu.config = cpu.config;
+      EXPECT_LT(test::worst_difference(run_tiny(cpu, samples_), run_tiny(gpu, samples_)), 1e-8) << strategy << ", recompute " << recompute;
+    }
+  }
+}
+
+TEST_F(GpuTraining, OrderedSumsAndSketchesAreTheCpusInFloat64) {
+  test::TinyRun cpu = run(at::kCPU, at::kDouble, 8), gpu = run(gpu_, at::kDouble, 8);
+  cpu.config.dist.order = "ordered";
+  cpu.config.balance.strategy = "pcgrad";
+  cpu.config.balance.pcgrad = {.gram = "sketch", .sketch_size = 1001};
+  gpu.config = cpu.config;
+  EXPECT_LT(test::worst_difference(run_tiny(cpu, samples_), run_tiny(gpu, samples_)), 1e-8);
+}
+
+TEST_F(GpuTraining, TheSameSeedGivesTheSameBits) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    test::TinyRun first = run(gpu_, dtype, 12), second = run(gpu_, dtype, 12);
+    EXPECT_TRUE(test::same_bits(run_tiny(first, samples_), run_tiny(second, samples_))) << at::toString(dtype);
+  }
+}
+
+TEST_F(GpuTraining, ResumesBitForBitAndOnTheCpu) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    const auto expected = run_tiny(run(gpu_, dtype, 12), samples_);
+    test::TinyRun cut = run(gpu_, dtype, 12);
+    cut.config.checkpoint.every = 7;
+    run_tiny(cut, samples_);
+    test::TinyRun rest = cut;
+    rest.resume = "auto";
+    EXPECT_TRUE(test::same_bits(expected, run_tiny(rest, samples_))) << at::toString(dtype);
+    if (dtype != at::kDouble) continue;
+    test::TinyRun elsewhere = rest;
+    elsewhere.device = at::kCPU;
+    elsewhere.config.dist.order = "fast";
+    EXPECT_LT(test::worst_difference(expected, run_tiny(elsewhere, samples_)), 1e-8);
+  }
+}
+
+}  // namespace
+}  // namespace mvrm
