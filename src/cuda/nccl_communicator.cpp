@@ -47,6 +47,14 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 }  // namespace
 
+template <class Call> auto NcclCommunicator::run(const char* operation, Call call) const {
+  try {
+    return call();
+  } catch (const c10::DistError& error) {
+    lost(operation, first_line(error.what_without_backtrace()));
+  }
+}
+
 NcclCommunicator::NcclCommunicator(const dist::WorldConfig& world)
     : rank_(world.rank), size_(world.size), device_(device_of(world)), timeout_(world.timeout_seconds) {
   // Read by the constructor of the process group: wait() blocks the host and throws, where the default is to abort the process.
@@ -75,14 +83,6 @@ void NcclCommunicator::lost(const char* operation, const std::string& why) const
   throw core::Error(std::string(operation) + ": rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
                         " lost a peer or waited too long for it: " + who + " (" + why + "); start the same command again to resume",
                     core::ExitStatus::peer_lost);
-}
-
-template <class Call> auto NcclCommunicator::run(const char* operation, Call call) const {
-  try {
-    return call();
-  } catch (const c10::DistError& error) {
-    lost(operation, first_line(error.what_without_backtrace()));
-  }
 }
 
 void NcclCommunicator::finish(const char* operation, const Work& work) const {
