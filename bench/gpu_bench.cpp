@@ -4,6 +4,7 @@
 // usage: mvrm_gpu_bench [PEAK_TFLOPS]   (dense bfloat16; default 989, H100 and H200)
 //        mvrm_gpu_bench --flops         prints the 10^12 operations of one forward pass of a clip, for bench/gpu_peer.py
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <mvrm/core/error.h>
 #include <mvrm/dist/plugin.h>

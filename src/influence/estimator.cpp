@@ -3,6 +3,7 @@
 #include <mvrm/influence/estimator.h>
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <mvrm/core/error.h>
 #include <mvrm/influence/bayes_head.h>
 #include <mvrm/influence/leverage.h>

@@ -2,6 +2,7 @@
 // Loads weights: everything that is wrong is found before a byte is allocated, then tensors are converted by several threads at once, a
 // piece at a time, each piece's mapped pages given back. Memory stays at the model's own size and a few pieces.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <algorithm>
 #include <atomic>
 #include <exception>

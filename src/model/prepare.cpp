@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // B rows, L positions, R images, S patches, T keys, Q latents, E head_dim.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <limits>
 #include <mvrm/core/error.h>
 

@@ -3,6 +3,7 @@
 #include <mvrm/model/reward_model.h>
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <mvrm/core/random.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // C columns of the log.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <mvrm/core/error.h>
 #include <mvrm/train/engine.h>
 #include <mvrm/train/loss.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // B samples, K evaluation dimensions, C = 1 + 2K columns of the log.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <mvrm/core/error.h>
 #include <mvrm/train/loss.h>
 

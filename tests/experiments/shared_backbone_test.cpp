@@ -2,6 +2,7 @@
 // Experiment B (spec/influence.md 4): a small network whose layers the dimensions share, trained with the trainer's loss, profiled, refined and
 // trained again from its first parameters. Errors in one dimension reach the others through the shared layers.
 // N training samples, T test samples, B samples of a batch, K dimensions, I inputs, D width.
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 #include <mvrm/refine/noise.h>
 #include <mvrm/train/loss.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fstream>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 #include <mvrm/core/error.h>
 #include <nlohmann/json.hpp>
