@@ -9,7 +9,7 @@
 #include <mvrm/influence/estimator.h>
 #include <mvrm/model/forward_pass.h>
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -100,23 +100,36 @@ Profile empty_profile(const model::RewardModel& model, const data::Dataset& data
   return profile;
 }
 
+float* row_of(at::Tensor& table, int64_t n) { return table.mutable_data_ptr<float>() + n * (table.numel() / table.size(0)); }
+
+bool is_finite(const at::Tensor& values) {
+  const float* value = values.const_data_ptr<float>();
+  return std::all_of(value, value + values.numel(), [](float x) { return std::isfinite(x); });
+}
+
+// Plain loops over a row's few numbers: operators on them would take longer than a small model takes for the clip, and every worker waits
+// for the one who is here.
 void fill_row(Profile& profile, const model::SampleOutput& output, const std::optional<LastLayer>& layer) {
-  const int64_t n = output.index;
-  const at::Tensor feature_D = output.feature_D.to(at::kCPU, at::kFloat);
-  const at::Tensor reward_K = output.reward_K.to(at::kCPU, at::kFloat);
-  if (!reward_K.isfinite().all().item<bool>() || !feature_D.isfinite().all().item<bool>()) {
+  const int64_t n = output.index, dimensions = output.reward_K.numel();
+  const auto plain = [](const at::Tensor& values) { return values.to(at::kCPU, at::kFloat).contiguous(); };
+  const at::Tensor feature_D = plain(output.feature_D), reward_K = plain(output.reward_K), prefix_FK = plain(output.prefix_reward_FK);
+  if (!is_finite(reward_K) || !is_finite(feature_D)) {
     throw core::Error("sample '" + output.example->id + "': the model's output is not finite", core::ExitStatus::numeric);
   }
-  const at::Tensor label_K = at::tensor(at::ArrayRef<float>(output.example->label_K), at::kFloat);
-  profile.prediction_NK[n].copy_(reward_K);
-  if (label_K.numel() > 0) profile.label_NK[n].copy_(label_K);
-  profile.residual_NK[n].copy_(profile.prediction_NK[n] - profile.label_NK[n]);
-  profile.feature_sq_norm_N[n].copy_(feature_D.to(at::kDouble).square().sum());
-  profile.self_influence_NK[n].copy_(closed_form(profile.residual_NK[n].unsqueeze(0), profile.feature_sq_norm_N[n].unsqueeze(0))[0]);
-  const int64_t frames = std::min(output.prefix_reward_FK.size(0), profile.prefix_prediction_NFK.size(1));
-  profile.prefix_prediction_NFK[n].narrow(0, 0, frames).copy_(output.prefix_reward_FK.narrow(0, 0, frames));
+  float *prediction = row_of(profile.prediction_NK, n), *label = row_of(profile.label_NK, n), *residual = row_of(profile.residual_NK, n);
+  std::copy_n(reward_K.const_data_ptr<float>(), dimensions, prediction);
+  std::copy(output.example->label_K.begin(), output.example->label_K.end(), label);
+  const auto norm = static_cast<float>(feature_D.to(at::kDouble).square().sum().item<double>());
+  *row_of(profile.feature_sq_norm_N, n) = norm;
+  for (int64_t k = 0; k < dimensions; ++k) {
+    residual[k] = prediction[k] - label[k];
+    const auto r = static_cast<double>(residual[k]);
+    row_of(profile.self_influence_NK, n)[k] = static_cast<float>(r * r * static_cast<double>(norm));   // closed_form()
+  }
+  const int64_t frames = std::min(prefix_FK.size(0), profile.prefix_prediction_NFK.size(1));
+  std::copy_n(prefix_FK.const_data_ptr<float>(), frames * dimensions, row_of(profile.prefix_prediction_NFK, n));
   if (layer) {
-    const at::Tensor ones_1K = at::ones({1, reward_K.size(0)}, at::kDouble);   // unit residuals: the products of the rewards' gradients
+    const at::Tensor ones_1K = at::ones({1, dimensions}, at::kDouble);   // unit residuals: the products of the rewards' gradients
     profile.kernel_NKK[n].copy_(self_matrix(space_from_name(profile.space), *layer, {ones_1K, output.skip_D.to(at::kCPU).unsqueeze(0)})[0]);
   }
   if (profile.feature_ND.defined()) profile.feature_ND[n].copy_(feature_D);
@@ -159,17 +172,13 @@ Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset,
 
   const int64_t done = profile.done_N.sum().item<int64_t>();
   if (done > 0 && comm.is_main()) context.log.info("profile: " + std::to_string(done) + " samples are done already");
-  auto last_flush = std::chrono::steady_clock::now();
+  uint8_t* done_flag = profile.done_N.mutable_data_ptr<uint8_t>();
   const auto keep = [&](std::span<const model::SampleOutput> outputs) {
     for (const auto& output : outputs) {
-      if (!output.example || profile.done_N[output.index].item<uint8_t>() != 0) continue;
+      if (!output.example || done_flag[output.index] != 0) continue;
       fill_row(profile, output, layer);
-      profile.done_N[output.index] = 1;
-      if (store) store->write_row(profile, output.index);
-    }
-    if (store && std::chrono::steady_clock::now() - last_flush > std::chrono::milliseconds(250)) {
-      store->flush();
-      last_flush = std::chrono::steady_clock::now();
+      done_flag[output.index] = 1;
+      if (store) store->add_row(output.index);
     }
   };
   model::forward_pass(model, dataset, open_rows(profile, options.batch, comm), options.batch, context, "profile", keep,

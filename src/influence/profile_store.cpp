@@ -7,7 +7,9 @@
 #include <mvrm/core/files.h>
 #include <mvrm/core/safetensors.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <limits>
@@ -68,6 +70,17 @@ core::SafetensorsFile open_file(const fs::path& directory) {
   }
 }
 
+// [begin, end) of rows that follow on each other.
+std::vector<std::pair<int64_t, int64_t>> runs_of(std::vector<int64_t> rows) {
+  std::sort(rows.begin(), rows.end());
+  std::vector<std::pair<int64_t, int64_t>> runs;
+  for (const int64_t n : rows) {
+    if (runs.empty() || runs.back().second != n) runs.emplace_back(n, n);
+    runs.back().second = n + 1;
+  }
+  return runs;
+}
+
 }  // namespace
 
 void ProfileStore::create(const fs::path& directory, const Profile& profile) {
@@ -92,26 +105,50 @@ void read_rows(const fs::path& directory, Profile& profile, bool map_features) {
   }
 }
 
-ProfileStore::ProfileStore(const fs::path& directory, const Profile& profile) : path_(directory / kFileName) {
-  Profile view = profile;
+ProfileStore::ProfileStore(const fs::path& directory, Profile profile) : path_(directory / kFileName) {
   const auto file = open_file(directory);
   descriptor_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
   uint64_t header = 0;
   if (descriptor_ < 0 || ::pread(descriptor_, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) {
     throw core::io_error(path_.string() + ": can't be opened for writing: " + std::strerror(errno));
   }
-  for (const auto& [name, tensor] : tensors_of(view)) {
-    if (tensor->defined()) offset_[name] = sizeof header + header + file.find(name)->begin;
+  for (const auto& [name, tensor] : tensors_of(profile)) {
+    if (!tensor->defined()) continue;
+    const uint64_t offset = sizeof header + header + file.find(name)->begin;
+    if (name == "done") done_offset_ = offset;
+    else columns_.push_back({*tensor, offset});
   }
+  thread_ = std::thread([this] { serve(); });
 }
 
 ProfileStore::~ProfileStore() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
   try {
     flush();   // on the way out of an error: rows that are finished stay finished
-  } catch (const core::Error&) {
+  } catch (...) {
     // The rows are computed again; the error that is on its way says more.
   }
   ::close(descriptor_);
+}
+
+void ProfileStore::serve() {
+  std::unique_lock lock(mutex_);
+  while (!error_ && !wake_.wait_for(lock, std::chrono::milliseconds(250), [this] { return closing_; })) {
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      flush();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    if (error) error_ = error;
+  }
 }
 
 void ProfileStore::write_at(uint64_t offset, const void* bytes, size_t size) {
@@ -126,23 +163,35 @@ void ProfileStore::write_at(uint64_t offset, const void* bytes, size_t size) {
   }
 }
 
-void ProfileStore::write_row(const Profile& profile, int64_t n) {
-  Profile view = profile;
-  for (const auto& [name, tensor] : tensors_of(view)) {
-    if (!tensor->defined() || name == "done") continue;
-    const size_t row_bytes = tensor->nbytes() / static_cast<size_t>(tensor->size(0));
-    const size_t row = static_cast<size_t>(n) * row_bytes;
-    write_at(offset_.at(name) + row, static_cast<const char*>(tensor->const_data_ptr()) + row, row_bytes);
-  }
+void ProfileStore::write_rows(const Column& column, int64_t begin, int64_t end) {
+  const size_t row_bytes = column.table.nbytes() / static_cast<size_t>(column.table.size(0)), from = static_cast<size_t>(begin) * row_bytes;
+  write_at(column.offset + from, static_cast<const char*>(column.table.const_data_ptr()) + from, static_cast<size_t>(end - begin) * row_bytes);
+}
+
+void ProfileStore::add_row(int64_t n) {
+  const std::lock_guard lock(mutex_);
+  if (error_) std::rethrow_exception(error_);
   pending_.push_back(n);
 }
 
 void ProfileStore::flush() {
-  if (pending_.empty()) return;
+  const std::lock_guard file_lock(file_mutex_);
+  std::vector<int64_t> rows;
+  {
+    const std::lock_guard lock(mutex_);
+    if (error_) std::rethrow_exception(error_);
+    rows.swap(pending_);
+  }
+  if (rows.empty()) return;
+  const auto runs = runs_of(std::move(rows));
+  for (const auto& column : columns_) {
+    for (const auto& [begin, end] : runs) write_rows(column, begin, end);
+  }
   if (::fdatasync(descriptor_) != 0) throw core::io_error(path_.string() + ": can't be synchronised: " + std::strerror(errno));
-  const uint8_t done = 1;
-  for (const int64_t n : pending_) write_at(offset_.at("done") + static_cast<uint64_t>(n), &done, 1);
-  pending_.clear();
+  for (const auto& [begin, end] : runs) {
+    const std::vector<uint8_t> done(static_cast<size_t>(end - begin), 1);
+    write_at(done_offset_ + static_cast<uint64_t>(begin), done.data(), done.size());
+  }
 }
 
 }  // namespace mvrm::influence

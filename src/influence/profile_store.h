@@ -2,10 +2,14 @@
 // profile.safetensors while it is being filled: preallocated, rows written in place, a row's done flag set after its bytes are on disk.
 #pragma once
 #include <mvrm/influence/profile.h>
+#include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
-#include <map>
+#include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace mvrm::influence {
@@ -29,25 +33,36 @@ at::ScalarType feature_dtype_from_name(const std::string& name);
 // the profile's shape.
 void read_rows(const std::filesystem::path& directory, Profile& profile, bool map_features = false);
 
-// Owns the open file. Several ranks may hold one store on the same file as long as they write different rows. Not thread-safe.
+// Owns the open file, and a thread that brings finished rows to it every quarter of a second: whoever computes waits for no disk. Several
+// ranks may hold one store on the same file as long as they write different rows.
 class ProfileStore {
  public:
   static void create(const std::filesystem::path& directory, const Profile& profile);
-  // Opens for writing; the file has the tensors of `profile`.
-  ProfileStore(const std::filesystem::path& directory, const Profile& profile);
+  // Opens for writing; the file has the tensors of `profile`, whose rows are written from where they lie.
+  ProfileStore(const std::filesystem::path& directory, Profile profile);
   ~ProfileStore();
   ProfileStore(const ProfileStore&) = delete;
   ProfileStore& operator=(const ProfileStore&) = delete;
-  // Copies row `n` of `profile` to the file; the done flag follows at the next flush().
-  void write_row(const Profile& profile, int64_t n);
+  // Row `n` of the tensors is whole and won't change. Thread-safe; throws what stopped the thread.
+  void add_row(int64_t n);
+  // Every row added so far is on disk, then its done flag is written.
   void flush();
 
  private:
+  struct Column { core::Tensor table; uint64_t offset; };   // of its first row in the file
+  void serve();
+  void write_rows(const Column& column, int64_t begin, int64_t end);
   void write_at(uint64_t offset, const void* bytes, size_t size);
   std::filesystem::path path_;
   int descriptor_ = -1;
-  std::map<std::string, uint64_t> offset_;  // of each tensor in the file
+  std::vector<Column> columns_;
+  uint64_t done_offset_ = 0;
+  std::mutex file_mutex_, mutex_;   // mutex_: the members below
+  std::condition_variable wake_;
   std::vector<int64_t> pending_;
+  std::exception_ptr error_;
+  bool closing_ = false;
+  std::thread thread_;
 };
 
 }  // namespace mvrm::influence
