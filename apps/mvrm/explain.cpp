@@ -12,7 +12,7 @@ int explain(const Arguments& arguments) {
   CLI::App app("Which frames and regions of a clip carry its rewards and their risk: leaves every frame out, hides every region, scores again.");
   run::ExplainRunOptions options;
   SamplingOptions sampling;
-  std::string fill = "median";
+  std::string fill = "median", regions = "hidden";
   bool json = false;
   app.add_option("--model", options.model_dir, "model directory")->required();
   app.add_option("--data", options.data_file, "data file (.json, .jsonl)")->required();
@@ -24,12 +24,15 @@ int explain(const Arguments& arguments) {
       ->check(CLI::Range(0, 32))->capture_default_str();
   app.add_option("--fill", fill, "what hides a region: median (over the frames) or mean (colour of the frame)")
       ->check(CLI::IsMember({"median", "mean"}))->capture_default_str();
+  app.add_option("--regions", regions, "what a region is judged by: hidden (the clip without it) or alone (its own reward, enlarged, as a clip of one frame)")
+      ->check(CLI::IsMember({"hidden", "alone"}))->capture_default_str();
   app.add_flag("--json", json, "print JSON instead of a table");
   add_sampling_options(app, sampling);
   app.footer("Example: mvrm explain --model runs/baseline/model --data train.jsonl --id 0017 --out runs/explain");
   if (!parse(app, arguments)) return 0;
   if (ids->count() + profile->count() == 0) throw core::ConfigError("mvrm explain: give --id or --profile; see 'mvrm explain --help'");
   options.localise.fill = fill == "mean" ? influence::Fill::mean : influence::Fill::median;
+  options.localise.regions = regions == "alone" ? influence::Regions::alone : influence::Regions::hidden;
   options.data = {.sampling = sampling.sampling, .max_frames = sampling.max_frames, .max_bad_samples = sampling.max_bad_samples};
   options.dtype = sampling.dtype;
 

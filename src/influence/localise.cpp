@@ -75,6 +75,12 @@ void keep_frames(data::Example& example, const std::vector<int64_t>& kept) {
   if (example.pixels.mask_NHW.defined()) example.pixels.mask_NHW = example.pixels.mask_NHW.index_select(0, index);
 }
 
+// Of whole pictures.
+at::Tensor region_of(const at::Tensor& pictures, int64_t grid, int64_t row, int64_t column) {
+  const int64_t height = pictures.size(-2), width = pictures.size(-1);
+  return pictures.slice(-2, height * row / grid, height * (row + 1) / grid).slice(-1, width * column / grid, width * (column + 1) / grid);
+}
+
 }  // namespace
 
 std::optional<data::Example> up_to_frame(const data::Example& example, const model::ModelConfig& config, int64_t frame) {
@@ -110,18 +116,22 @@ std::optional<data::Example> without_frame(const data::Example& example, const m
 
 data::Example with_hidden_region(const data::Example& example, int64_t frame, int64_t row, int64_t column, const LocaliseOptions& options) {
   const at::Tensor& levels = example.pixels.levels_NCHW;
-  const auto part = [&](int64_t size, int64_t place) { return std::pair{size * place / options.grid, size * (place + 1) / options.grid}; };
-  const auto [top, bottom] = part(levels.size(2), row);
-  const auto [left, right] = part(levels.size(3), column);
   data::Example changed = example;
   changed.pixels.levels_NCHW = levels.clone();
-  const auto region = [&, top = top, bottom = bottom, left = left, right = right](const at::Tensor& pictures) {
-    return pictures.slice(-2, top, bottom).slice(-1, left, right);
-  };
-  at::Tensor hole = region(changed.pixels.levels_NCHW[frame]);
-  if (options.fill == Fill::median && levels.size(0) > 1) hole.copy_(std::get<0>(region(levels).median(0)));
+  at::Tensor hole = region_of(changed.pixels.levels_NCHW[frame], options.grid, row, column);
+  if (options.fill == Fill::median && levels.size(0) > 1) hole.copy_(std::get<0>(region_of(levels, options.grid, row, column).median(0)));
   else hole.copy_(levels[frame].to(at::kFloat).mean(at::IntArrayRef{1, 2}, true).round().to(at::kByte).expand_as(hole));
   return changed;
+}
+
+std::optional<data::Example> region_alone(const data::Example& example, const model::ModelConfig& config, int64_t frame, int64_t row, int64_t column,
+                                          int64_t grid) {
+  std::optional<data::Example> alone = up_to_frame(example, config, 0);
+  if (!alone) return alone;
+  const at::Tensor& levels = example.pixels.levels_NCHW;
+  const at::Tensor region_1CHW = region_of(levels.narrow(0, frame, 1), grid, row, column).to(at::kFloat).contiguous();
+  alone->pixels.levels_NCHW = at::upsample_bilinear2d(region_1CHW, {levels.size(2), levels.size(3)}, /*align_corners=*/false).round().clamp(0, 255).to(at::kByte);
+  return alone;
 }
 
 Localisation localise(const model::RewardModel& model, const data::Example& example, const preprocess::ImageTransformConfig& image_config,
@@ -130,12 +140,19 @@ Localisation localise(const model::RewardModel& model, const data::Example& exam
   if (frames == 0) throw core::DataError("sample '" + example.id + "': has no frames to look at", example.id);
   if (example.pixels.count() != frames) throw core::DataError("sample '" + example.id + "': frames are split into tiles; regions need do_image_splitting: false", example.id);
   const int64_t dimensions = model.config.num_labels, grid = options.grid;
+  const bool alone = options.regions == Regions::alone;
+  if (alone && !up_to_frame(example, model.config, 0)) {
+    throw core::DataError("sample '" + example.id + "': its frames don't stand at the end of the prompt with the same text behind each, so no region can be scored alone", example.id);
+  }
   std::vector<Variant> variants{[&] { return example; }};
   const bool leave_out = options.frames && without_frame(example, model.config, 0).has_value();
   for (int64_t f = 0; leave_out && f < frames; ++f) variants.emplace_back([&, f] { return *without_frame(example, model.config, f); });
   const auto regions_begin = static_cast<int64_t>(variants.size());
   for (int64_t v = 0; v < frames * grid * grid; ++v) {
-    variants.emplace_back([&, v] { return with_hidden_region(example, v / (grid * grid), v / grid % grid, v % grid, options); });
+    const int64_t frame = v / (grid * grid), row = v / grid % grid, column = v % grid;
+    variants.emplace_back([&, frame, row, column] {
+      return alone ? *region_alone(example, model.config, frame, row, column, grid) : with_hidden_region(example, frame, row, column, options);
+    });
   }
   const auto prefix_begin = static_cast<int64_t>(variants.size());
   const bool prefixes = !model::prefix_positions(example, model.config).empty();
@@ -144,10 +161,10 @@ Localisation localise(const model::RewardModel& model, const data::Example& exam
   const at::Tensor reward_VK = scored_VJ.narrow(1, 0, dimensions), norm_V = scored_VJ.select(1, dimensions);
   Localisation result{.reward_K = reward_VK[0].clone(), .prefix_reward_FK = prefix_rewards(model, example, image_config),
                       .prefix_sq_norm_F = at::full({frames}, std::numeric_limits<float>::quiet_NaN(), at::kFloat),
-                      .without_frame_FK = at::full({frames, dimensions}, std::numeric_limits<float>::quiet_NaN(), at::kFloat), .hidden_region_FGGK = {}};
+                      .without_frame_FK = at::full({frames, dimensions}, std::numeric_limits<float>::quiet_NaN(), at::kFloat), .hidden_region_FGGK = {}, .lone_region_FGGK = {}};
   if (prefixes) result.prefix_sq_norm_F = at::cat({norm_V.narrow(0, prefix_begin, frames - 1), norm_V.narrow(0, 0, 1)});
   if (leave_out) result.without_frame_FK = reward_VK.narrow(0, 1, frames).clone();
-  if (grid > 0) result.hidden_region_FGGK = reward_VK.narrow(0, regions_begin, frames * grid * grid).clone().view({frames, grid, grid, dimensions});
+  if (grid > 0) (alone ? result.lone_region_FGGK : result.hidden_region_FGGK) = reward_VK.narrow(0, regions_begin, frames * grid * grid).clone().view({frames, grid, grid, dimensions});
   return result;
 }
 

@@ -67,8 +67,34 @@ std::string png_of(const at::Tensor& picture_HWC) {
 
 }  // namespace
 
+namespace {
+
+std::string region_name(int64_t region, int64_t grid) {
+  return "frame " + std::to_string(region / (grid * grid)) + " row " + std::to_string(region / grid % grid) + " column " + std::to_string(region % grid);
+}
+
+// The region that is named in the table, and its reward: hidden, the one that brings the reward nearest to the label, if any does; alone,
+// the one of the lowest reward.
+std::array<std::string, 2> named_region(const influence::Localisation& parts, int64_t k, double label) {
+  if (parts.lone_region_FGGK.defined()) {
+    const at::Tensor alone_V = parts.lone_region_FGGK.select(3, k).flatten();
+    const int64_t lowest = alone_V.argmin().item<int64_t>();
+    return {region_name(lowest, parts.lone_region_FGGK.size(1)), report::fixed(alone_V[lowest].item<double>(), 3)};
+  }
+  if (!parts.hidden_region_FGGK.defined() || !std::isfinite(label)) return {"-", "-"};
+  const at::Tensor hidden_V = parts.hidden_region_FGGK.select(3, k).flatten();
+  const int64_t best = (hidden_V - label).abs().argmin().item<int64_t>();
+  const double value = hidden_V[best].item<double>();
+  if (std::abs(value - label) >= std::abs(parts.reward_K[k].item<double>() - label)) return {"-", "-"};
+  return {region_name(best, parts.hidden_region_FGGK.size(1)), report::fixed(value, 3)};
+}
+
+}  // namespace
+
 std::string explain_table(const ExplainResult& result) {
-  report::Table table{.header = {"id", "dimension", "label", "reward", "frame of the step", "frame of blame", "reward without it", "region of blame", "reward with it hidden"}, .rows = {}};
+  const bool alone = std::any_of(result.samples.begin(), result.samples.end(), [](const auto& sample) { return sample.localisation.lone_region_FGGK.defined(); });
+  report::Table table{.header = {"id", "dimension", "label", "reward", "frame of the step", "frame of blame", "reward without it",
+                                 alone ? "lowest region" : "region of blame", alone ? "reward of it alone" : "reward with it hidden"}, .rows = {}};
   for (const auto& sample : result.samples) {
     const auto& parts = sample.localisation;
     for (size_t k = 0; k < result.dimensions.size(); ++k) {
@@ -79,18 +105,7 @@ std::string explain_table(const ExplainResult& result) {
       const int64_t blame = sample.frame_of_blame_K[k];
       row.push_back(blame < 0 ? "-" : std::to_string(blame));
       row.push_back(blame < 0 ? "-" : report::fixed(parts.without_frame_FK[blame][at_k].item<double>(), 3));
-      std::string region = "-", hidden = "-";
-      if (parts.hidden_region_FGGK.defined() && std::isfinite(label)) {
-        const at::Tensor hidden_V = parts.hidden_region_FGGK.select(3, at_k).flatten();
-        const int64_t grid = parts.hidden_region_FGGK.size(1), best = (hidden_V - label).abs().argmin().item<int64_t>();
-        const double value = hidden_V[best].item<double>();
-        if (std::abs(value - label) < std::abs(reward - label)) {
-          region = "frame " + std::to_string(best / (grid * grid)) + " row " + std::to_string(best / grid % grid) + " column " + std::to_string(best % grid);
-          hidden = report::fixed(value, 3);
-        }
-      }
-      row.push_back(region);
-      row.push_back(hidden);
+      for (auto& cell : named_region(parts, at_k, label)) row.push_back(std::move(cell));
       table.rows.push_back(std::move(row));
     }
   }
@@ -156,14 +171,17 @@ std::string curve_svg(const ExplainedSample& sample, const std::vector<std::stri
 }
 
 std::string overlay_png(const ExplainedSample& sample) {
-  const at::Tensor& hidden_FGGK = sample.localisation.hidden_region_FGGK;
-  if (!hidden_FGGK.defined()) return {};
-  const int64_t frames = hidden_FGGK.size(0), grid = hidden_FGGK.size(1), dimensions = hidden_FGGK.size(3);
+  const bool alone = sample.localisation.lone_region_FGGK.defined();
+  const at::Tensor& region_FGGK = alone ? sample.localisation.lone_region_FGGK : sample.localisation.hidden_region_FGGK;
+  if (!region_FGGK.defined()) return {};
+  const int64_t frames = region_FGGK.size(0), grid = region_FGGK.size(1), dimensions = region_FGGK.size(3);
   const int64_t height = sample.levels_NCHW.size(2), width = sample.levels_NCHW.size(3), zoom = std::max<int64_t>(1, 112 / std::max(height, width)), gap = 4;
   at::Tensor sheet = at::full({dimensions * (height * zoom + gap), frames * (width * zoom + gap), 3}, 255.0, at::kFloat);
   const auto index = [&](int64_t size) { return (at::arange(size, at::kLong) * grid).floor_divide(size); };
   for (int64_t k = 0; k < dimensions; ++k) {
-    const at::Tensor push_FGG = sample.localisation.reward_K[k] - hidden_FGGK.select(3, k);   // > 0: the region pushes the reward up
+    const at::Tensor reward_FGG = region_FGGK.select(3, k);
+    // > 0: the region pushes the reward up; alone: it is better than the clip's regions are on average.
+    const at::Tensor push_FGG = alone ? reward_FGG - reward_FGG.mean() : sample.localisation.reward_K[k] - reward_FGG;
     const double largest = std::max(push_FGG.abs().max().item<double>(), 1e-12);
     for (int64_t f = 0; f < frames; ++f) {
       const at::Tensor push_HW1 = (push_FGG[f] / largest).index_select(0, index(height)).index_select(1, index(width)).unsqueeze(2);

@@ -94,21 +94,30 @@ std::string frames_csv(const ExplainResult& result) {
   return text;
 }
 
-std::string regions_csv(const ExplainResult& result) {
-  std::string text = "id,frame,row,column,dimension,reward,reward_with_region_hidden,carried_risk\n";
+// A row a region and dimension. `judged_VK` is the last column, what follows from the region's reward.
+void add_regions(std::string& text, const ExplainedSample& sample, const std::vector<std::string>& dimensions, const at::Tensor& region_FGGK, const at::Tensor& judged_VK) {
+  const int64_t grid = region_FGGK.size(1);
+  const at::Tensor reward_VK = region_FGGK.reshape({-1, region_FGGK.size(3)});
+  for (int64_t v = 0; v < reward_VK.size(0); ++v) {
+    for (int64_t k = 0; k < reward_VK.size(1); ++k) {
+      text += quoted(sample.id) + "," + std::to_string(v / (grid * grid)) + "," + std::to_string(v / grid % grid) + "," + std::to_string(v % grid) + "," +
+              quoted(dimensions[static_cast<size_t>(k)]) + "," + text_of("%.9g", sample.localisation.reward_K[k].item<double>()) + "," +
+              text_of("%.9g", reward_VK[v][k].item<double>()) + "," + text_of("%.9g", judged_VK[v][k].item<double>()) + "\n";
+    }
+  }
+}
+
+std::string regions_csv(const ExplainResult& result, influence::Regions regions) {
+  const bool alone = regions == influence::Regions::alone;
+  std::string text = std::string("id,frame,row,column,dimension,reward,") + (alone ? "reward_of_region_alone,below_mean\n" : "reward_with_region_hidden,carried_risk\n");
   for (const auto& sample : result.samples) {
     const auto& parts = sample.localisation;
-    if (!parts.hidden_region_FGGK.defined()) continue;
-    const at::Tensor hidden_VK = parts.hidden_region_FGGK.reshape({-1, parts.reward_K.size(0)}).contiguous();
-    const at::Tensor carried_VK = influence::carried_risk(parts.reward_K, labels_of(sample, parts.reward_K.size(0)), hidden_VK);
-    const int64_t grid = parts.hidden_region_FGGK.size(1);
-    for (int64_t v = 0; v < hidden_VK.size(0); ++v) {
-      for (int64_t k = 0; k < hidden_VK.size(1); ++k) {
-        text += quoted(sample.id) + "," + std::to_string(v / (grid * grid)) + "," + std::to_string(v / grid % grid) + "," + std::to_string(v % grid) + "," +
-                quoted(result.dimensions[static_cast<size_t>(k)]) + "," + text_of("%.9g", parts.reward_K[k].item<double>()) + "," +
-                text_of("%.9g", hidden_VK[v][k].item<double>()) + "," + text_of("%.9g", carried_VK[v][k].item<double>()) + "\n";
-      }
-    }
+    const at::Tensor& region_FGGK = alone ? parts.lone_region_FGGK : parts.hidden_region_FGGK;
+    if (!region_FGGK.defined()) continue;
+    const int64_t dimensions = parts.reward_K.size(0);
+    const at::Tensor reward_VK = region_FGGK.reshape({-1, dimensions});
+    add_regions(text, sample, result.dimensions, region_FGGK,
+                alone ? reward_VK.mean(0, true) - reward_VK : influence::carried_risk(parts.reward_K, labels_of(sample, dimensions), reward_VK));
   }
   return text;
 }
@@ -120,10 +129,10 @@ std::string file_stem(size_t place, const std::string& id) {
   return stem;
 }
 
-void write_files(const std::filesystem::path& directory, const ExplainResult& result) {
+void write_files(const std::filesystem::path& directory, const ExplainResult& result, influence::Regions regions) {
   std::filesystem::create_directories(directory);
   core::write_file_atomic(directory / "frames.csv", frames_csv(result));
-  core::write_file_atomic(directory / "regions.csv", regions_csv(result));
+  core::write_file_atomic(directory / "regions.csv", regions_csv(result, regions));
   for (size_t s = 0; s < result.samples.size(); ++s) {
     const std::string stem = file_stem(s, result.samples[s].id);
     core::write_file_atomic(directory / (stem + ".svg"), curve_svg(result.samples[s], result.dimensions));
@@ -152,7 +161,7 @@ ExplainResult explain_run(const ExplainRunOptions& options, const core::Context&
     sample.frame_of_blame_K = frames_of_blame(sample);
     result.samples.push_back(std::move(sample));
   }
-  write_files(options.out_dir, result);
+  write_files(options.out_dir, result, options.localise.regions);
   return result;
 }
 

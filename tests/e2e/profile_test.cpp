@@ -247,6 +247,14 @@ TEST_F(ProfileProgram, ExplainWritesTablesAndPictures) {
   EXPECT_EQ(pictures, static_cast<int>(results.size()));
   const std::string frames = slurp(at("explained/frames.csv"));
   EXPECT_EQ(static_cast<size_t>(std::count(frames.begin(), frames.end(), '\n')), 1 + results.size() * 8 * 5);
+  const std::string id = results[0].at("id").get<std::string>();
+  const Outcome alone = run(base + "--id '" + id + "' --grid 2 --regions alone");
+  ASSERT_EQ(alone.status, 0) << alone.err;
+  EXPECT_NE(alone.out.find("lowest region"), std::string::npos) << alone.out;
+  const std::string regions = slurp(at("explained/regions.csv"));
+  EXPECT_TRUE(regions.starts_with("id,frame,row,column,dimension,reward,reward_of_region_alone,below_mean\n")) << regions.substr(0, 200);
+  EXPECT_EQ(std::count(regions.begin(), regions.end(), '\n'), 1 + 8 * 4 * 5);
+  EXPECT_EQ(run(base + "--id '" + id + "' --regions sideways").status, 2);
   EXPECT_EQ(run(base + "--id nobody").status, 2);
   EXPECT_EQ(run(base).status, 2);
 }

@@ -97,6 +97,33 @@ TEST_F(Localise, RegionsAreScoredOneByOneOnAnyNumberOfThreads) {
   EXPECT_TRUE(at::equal(one.without_frame_FK, three.without_frame_FK)) << one.without_frame_FK;
 }
 
+TEST_F(Localise, ARegionAloneIsAClipOfOneFrame) {
+  const auto whole = example({0, 1, 2});
+  const influence::LocaliseOptions options{.grid = 2, .regions = influence::Regions::alone};
+  const auto result = influence::localise(model_, whole, processor_.image_config, options, context_);
+  EXPECT_FALSE(result.hidden_region_FGGK.defined());
+  ASSERT_EQ(result.lone_region_FGGK.sizes(), (std::vector<int64_t>{3, 2, 2, 2}));
+  auto expected = example({0});   // a prompt of one frame
+  const at::Tensor& levels = whole.pixels.levels_NCHW;
+  expected.pixels.levels_NCHW = at::upsample_bilinear2d(levels.slice(0, 2, 3).slice(2, 0, 4).slice(3, 4, 8).to(at::kFloat), {8, 8}, false).round().to(at::kByte);
+  const auto ours = influence::region_alone(whole, model_.config, 2, 0, 1, 2);
+  ASSERT_TRUE(ours.has_value());
+  EXPECT_EQ(ours->input_ids, expected.input_ids);
+  EXPECT_TRUE(at::equal(ours->pixels.levels_NCHW, expected.pixels.levels_NCHW));
+  EXPECT_TRUE(at::allclose(result.lone_region_FGGK[2][0][1], reward(expected), 1e-5, 1e-5));
+  EXPECT_FALSE(at::allclose(result.lone_region_FGGK[2][0][1], result.lone_region_FGGK[2][0][0], 1e-4, 1e-4)) << "regions differ";
+  const auto frame = influence::localise(model_, whole, processor_.image_config, {.grid = 1, .regions = influence::Regions::alone}, context_);
+  EXPECT_TRUE(at::allclose(frame.lone_region_FGGK[0][0][0], result.prefix_reward_FK[0], 1e-5, 1e-5)) << "the whole first frame is the clip cut behind it";
+}
+
+TEST_F(Localise, FramesInsideTheTextHaveNoRegionsAlone) {
+  auto one = sample({0, 1});
+  one.prompt = "<image> a dog <image>";
+  const auto inside = data::make_example(one, processor_);
+  ASSERT_FALSE(influence::up_to_frame(inside, model_.config, 0).has_value());
+  EXPECT_THROW(influence::localise(model_, inside, processor_.image_config, {.grid = 2, .regions = influence::Regions::alone}, context_), core::DataError);
+}
+
 TEST_F(Localise, OneFrameCannotBeLeftOut) {
   const auto result = influence::localise(model_, example({0}), processor_.image_config, {.grid = 1}, context_);
   EXPECT_TRUE(result.without_frame_FK.isnan().all().item<bool>());

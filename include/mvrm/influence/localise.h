@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which frames and regions of one clip carry its rewards and their risk: the clip cut behind each frame (free, by causality), without each
-// frame, and with each region of each frame hidden. Every number is the reward of a clip that the model really scored.
+// frame, and with each region of each frame hidden, or each region alone. Every number is the reward of a clip that the model really scored.
 // F frames, G x G regions a frame, K dimensions.
 #pragma once
 #include <mvrm/core/context.h>
@@ -15,10 +15,14 @@ namespace mvrm::influence {
 // frame's mean colour.
 enum class Fill { median, mean };
 
+// What a region is judged by: the clip without it, or the region alone, enlarged to the size of the frame, as a clip of one frame.
+enum class Regions { hidden, alone };
+
 struct LocaliseOptions {
   int64_t grid = 4;              // G; 0 = no regions
   bool frames = true;            // leave each frame out
   Fill fill = Fill::median;
+  Regions regions = Regions::hidden;
   int64_t batch = 8;             // variants a forward pass
 };
 struct Localisation {
@@ -26,9 +30,11 @@ struct Localisation {
   core::Tensor prefix_reward_FK;       // behind frame f; NaN where the prompt has no prefixes (model::prefix_positions)
   core::Tensor prefix_sq_norm_F;       // ||h||^2 of the clip cut behind frame f; NaN as above
   core::Tensor without_frame_FK;       // NaN when there is one frame only, or the frames can't be taken out of the prompt
-  core::Tensor hidden_region_FGGK;     // undefined for grid = 0; rows from top to bottom, columns from left to right
+  core::Tensor hidden_region_FGGK;     // undefined for grid = 0 and Regions::alone; rows from top to bottom, columns from left to right
+  core::Tensor lone_region_FGGK;       // the same for Regions::alone: the region's own reward
 };
-// Forward passes: 2 F + F G^2, cut between context.threads. Throws DataError for a clip without frames or with frames split into tiles.
+// Forward passes: 2 F + F G^2, cut between context.threads. Throws DataError for a clip without frames or with frames split into tiles,
+// and with Regions::alone for one whose frames don't stand apart in the prompt.
 Localisation localise(const model::RewardModel& model, const data::Example& example, const preprocess::ImageTransformConfig& image_config,
                       const LocaliseOptions& options, const core::Context& context);
 
@@ -48,5 +54,9 @@ std::optional<data::Example> without_frame(const data::Example& example, const m
 std::optional<data::Example> up_to_frame(const data::Example& example, const model::ModelConfig& config, int64_t frame);
 // The example with the region (row, column) of frame f filled.
 data::Example with_hidden_region(const data::Example& example, int64_t frame, int64_t row, int64_t column, const LocaliseOptions& options);
+
+// A clip of one frame, which is the region (row, column) of frame f. nullopt as in without_frame().
+std::optional<data::Example> region_alone(const data::Example& example, const model::ModelConfig& config, int64_t frame, int64_t row, int64_t column,
+                                          int64_t grid);
 
 }  // namespace mvrm::influence

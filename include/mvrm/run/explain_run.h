@@ -32,9 +32,9 @@ struct ExplainResult {
   std::vector<std::string> dimensions;
   std::vector<ExplainedSample> samples;
 };
-// Writes frames.csv, regions.csv, and per sample N-ID.svg (rewards over frames) and N-ID.png (frames with regions that push the reward
-// down in red and up in blue, a row a dimension) into out_dir. Throws ConfigError for an unknown id, DataError when the profile was made
-// from another data file.
+// Writes frames.csv, regions.csv, and per sample N-ID.svg (rewards over frames) and N-ID.png into out_dir: frames, a row a dimension, with
+// regions that push the reward down in red and up in blue; with Regions::alone those whose own reward is below and above the regions' mean.
+// Throws ConfigError for an unknown id, DataError when the profile was made from another data file.
 ExplainResult explain_run(const ExplainRunOptions& options, const core::Context& context);
 std::string explain_table(const ExplainResult& result);
 std::string explain_json(const ExplainResult& result);
