@@ -60,6 +60,19 @@ template <class F> void for_rows(const core::Tensor& part, const std::vector<Hea
   }
 }
 
+// Of each chunk of two parts, float64. A piece at a time: whole parts in float64 would take more memory than the gradients of a unit.
+at::Tensor chunk_products(const at::Tensor& left, const at::Tensor& right) {
+  constexpr int64_t kPiece = 2048;   // chunks
+  const at::Tensor left_CE = left.view({-1, kChunk}), right_CE = right.view({-1, kChunk});
+  at::Tensor sums_C = at::empty({left_CE.size(0)}, left.options().dtype(at::kDouble));
+  for (int64_t begin = 0; begin < sums_C.numel(); begin += kPiece) {
+    const int64_t count = std::min(kPiece, sums_C.numel() - begin);
+    const auto piece = [&](const at::Tensor& part_CE) { return part_CE.narrow(0, begin, count).to(at::kDouble); };
+    sums_C.narrow(0, begin, count).copy_((piece(left_CE) * piece(right_CE)).sum(1));
+  }
+  return sums_C;
+}
+
 // The sum over all ranks of this rank's chunk sums, added in the order of the whole flat buffers.
 double ordered_sum(const std::vector<at::Tensor>& sums_of_unit, dist::Communicator& comm) {
   const at::Tensor mine = at::cat(sums_of_unit).cpu();
@@ -93,10 +106,7 @@ core::Tensor gram_of_parts(const Gradients& parts, int64_t dimensions, const std
   for (int64_t j = 0; j < dimensions; ++j) {
     for (int64_t k = j; k < dimensions; ++k) {
       std::vector<at::Tensor> sums;
-      for (size_t u = 0; u < units; ++u) {
-        const at::Tensor left = part_of(j, u).view({-1, kChunk}).to(at::kDouble), right = part_of(k, u).view({-1, kChunk}).to(at::kDouble);
-        sums.push_back((left * right).sum(1));
-      }
+      for (size_t u = 0; u < units; ++u) sums.push_back(chunk_products(part_of(j, u), part_of(k, u)));
       gram[j * dimensions + k] = gram[k * dimensions + j] = ordered_sum(sums, comm);
     }
   }
@@ -133,23 +143,27 @@ core::Tensor SketchAccess::gradient(size_t objective, size_t unit) {
   return scratch_[objective];
 }
 
+// Bucket and sign of element e are bits of a hash of (unit, e): multiply, fold, multiply; int64 arithmetic wraps.
+void SketchAccess::add_piece(size_t unit, int64_t begin, int64_t end) {
+  at::Tensor hash_E = at::arange(begin, end, options_.dtype(at::kLong)).add_(static_cast<int64_t>(core::mix64(unit + 1) >> 1));
+  for (const int64_t factor : {int64_t{0x3f58476d1ce4e5b9}, int64_t{0x14d049bb133111eb}}) {
+    hash_E.mul_(factor);
+    hash_E.bitwise_xor_(hash_E.bitwise_right_shift(31).bitwise_and_(0x1ffffffff));
+  }
+  const at::Tensor bucket_E = hash_E.bitwise_right_shift(20).bitwise_and_(0x7ffffffffff).remainder_(sketch_KM_.size(1));
+  const at::Tensor sign_E = hash_E.bitwise_and(1).mul_(2).sub_(1).to(at::kDouble);
+  for (size_t k = 0; k < scratch_.size(); ++k)
+    sketch_KM_[static_cast<int64_t>(k)].index_add_(0, bucket_E, scratch_[k].slice(0, begin, end).to(at::kDouble).mul_(sign_E));
+}
+
 void SketchAccess::finished(size_t unit) {
+  constexpr int64_t kPiece = int64_t{1} << 21;   // a whole unit's hashes and float64 copies would take more memory than its gradients
   if (scratch_.front().defined()) {
     if (unit + 1 == layouts_.size()) {
       for (const auto& rows : without_)
         for (auto& flat : scratch_) flat.slice(0, rows.offset, rows.offset + rows.rows * rows.row_length).zero_();
     }
-    // Bucket and sign of element e are bits of a hash of (unit, e): multiply, fold, multiply; int64 arithmetic wraps.
-    const int64_t size = sketch_KM_.size(1), elements = layouts_[unit].total;
-    at::Tensor hash_E = at::arange(elements, options_.dtype(at::kLong)).add_(static_cast<int64_t>(core::mix64(unit + 1) >> 1));
-    for (const int64_t factor : {int64_t{0x3f58476d1ce4e5b9}, int64_t{0x14d049bb133111eb}}) {
-      hash_E.mul_(factor);
-      hash_E.bitwise_xor_(hash_E.bitwise_right_shift(31).bitwise_and_(0x1ffffffff));
-    }
-    const at::Tensor bucket_E = hash_E.bitwise_right_shift(20).bitwise_and_(0x7ffffffffff).remainder_(size);
-    const at::Tensor sign_E = hash_E.bitwise_and(1).mul_(2).sub_(1).to(at::kDouble);
-    for (size_t k = 0; k < scratch_.size(); ++k)
-      sketch_KM_[static_cast<int64_t>(k)].index_add_(0, bucket_E, scratch_[k].to(at::kDouble).mul_(sign_E));
+    for (int64_t begin = 0; begin < layouts_[unit].total; begin += kPiece) add_piece(unit, begin, std::min(begin + kPiece, layouts_[unit].total));
   }
   for (auto& flat : scratch_) flat.reset();
   inner_.finished(unit);

@@ -162,7 +162,7 @@ StepOutcome compute_step(const StepResources& with, const StepBatch& step, const
   const auto count = static_cast<int64_t>(step.samples.size());
   Job job{.with = with, .step = step, .goal = goal, .log = StepLog(step, with.samples.weight_NK.size(1)),
           .loader = SlotLoader(with.samples, with.model, step, with.state.gradient_options().device(), goal.factor_K)};
-  const Gradients sum = sum_of_slots(job);
+  Gradients sum = sum_of_slots(job);
 
   StepOutcome outcome;
   outcome.log_NC = job.log.table();
@@ -177,8 +177,9 @@ StepOutcome compute_step(const StepResources& with, const StepBatch& step, const
     outcome.sketch_KM = share_sketch(sum.front(), with.ordered, with.comm);
     return outcome;
   }
-  for (const auto& flat : sum) {
+  for (auto& flat : sum) {
     outcome.gradient_parts.push_back(job.reduce_each() ? flat : reduce_scatter(flat, with.ordered, with.comm));
+    flat.reset();   // from here on this rank holds its part only
     // Bad samples fall out of the divisor too.
     if (outcome.used > 0 && outcome.used < count) outcome.gradient_parts.back().mul_(static_cast<double>(count) / static_cast<double>(outcome.used));
   }

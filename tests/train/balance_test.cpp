@@ -212,5 +212,29 @@ TEST(Pcgrad, SketchesAddUpAndPreserveProducts) {
   EXPECT_GT(counted.abs().max().item<double>(), 1);
 }
 
+// Both go through a unit in pieces of 2^21 elements; nothing is lost at their borders, and no piece repeats another's hashes.
+TEST(Pcgrad, UnitsOfSeveralPieces) {
+  constexpr int64_t kPiece = 1 << 21, kElements = 2 * kPiece + 3 * 1024;
+  at::manual_seed(4);
+  const Gradients parts{at::randn({kElements}), at::randn({kElements})};
+  const auto single = dist::make_single();
+  const at::Tensor gram_KK = gram_of_parts(parts, 2, {}, *single), a = parts[0].to(at::kDouble), b = parts[1].to(at::kDouble);
+  const double scale = a.norm().item<double>() * b.norm().item<double>();
+  EXPECT_NEAR(gram_KK[0][1].item<double>() / scale, a.dot(b).item<double>() / scale, 1e-12);
+  EXPECT_NEAR(gram_KK[1][1].item<double>() / b.dot(b).item<double>(), 1, 1e-12);
+
+  const std::vector<FlatLayout> layouts{{.offset = {0}, .length = {kElements}, .total = kElements}};
+  const std::vector<int64_t> places{0, kPiece, 2 * kPiece, 7, kPiece + 7, kPiece - 1, 2 * kPiece - 1, kElements - 1};
+  Gradients none;
+  const std::vector<std::vector<core::Tensor>> parameters(1);
+  at::Tensor sketch_KM = at::zeros({static_cast<int64_t>(places.size()), 65536}, at::kDouble);
+  LocalAccess inner(parameters, none);
+  SketchAccess access(inner, layouts, at::kFloat, {}, sketch_KM);
+  for (size_t k = 0; k < places.size(); ++k) access.gradient(k, 0)[places[k]] = 1;   // one element each
+  access.finished(0);
+  EXPECT_TRUE(at::equal(sketch_KM.abs().sum(1), at::ones({static_cast<int64_t>(places.size())}, at::kDouble)));
+  EXPECT_TRUE(at::equal(sketch_KM.matmul(sketch_KM.t()), at::eye(static_cast<int64_t>(places.size()), at::kDouble))) << "two elements share a bucket";
+}
+
 }  // namespace
 }  // namespace mvrm::train

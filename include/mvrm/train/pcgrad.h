@@ -41,6 +41,7 @@ class SketchAccess : public UnitAccess {
   void finished(size_t unit) override;
 
  private:
+  void add_piece(size_t unit, int64_t begin, int64_t end);
   UnitAccess& inner_;
   const std::vector<FlatLayout>& layouts_;
   at::TensorOptions options_;
