@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory and time of one step's update under PCGrad, a method a process: `explicit` keeps K gradients and projects copies of them one by
-// one, `textbook` copies all K first (as the published code does), `shards` and `sketch` are the program's (balance.pcgrad.gram), `equal`
-// is a step without PCGrad. A model of random weights on random clips.
+// one, `textbook` copies all K first (as published code does), `shards` and `sketch` are the program's (balance.pcgrad.gram), `equal` is a
+// step without PCGrad. A model of random weights on random clips.
 // usage: mvrm_pcgrad_bench METHOD [WIDTH LAYERS MICRO_BATCHES RANKS]   (ranks are threads, what they hold is added up)
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <mvrm/core/error.h>
 #include <mvrm/train/pcgrad.h>
+#include <malloc.h>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -67,7 +69,7 @@ double dot(const Gradients& a, const Gradients& b, size_t units, size_t first_b)
 
 // As published: gradient i less its part along gradient j where the two point apart. One gradient a task, a list of units each; the head
 // too, which the program leaves out: its rows never conflict.
-Gradients written_out(Gradients gradients, int64_t dimensions, int64_t step, bool copy_all) {
+Gradients written_out(Gradients gradients, int64_t dimensions, uint64_t seed, int64_t step, bool copy_all) {
   const size_t units = gradients.size() / static_cast<size_t>(dimensions);
   const auto copy = [&](size_t i) {
     Gradients own;
@@ -79,7 +81,7 @@ Gradients written_out(Gradients gradients, int64_t dimensions, int64_t step, boo
   Gradients sum;
   for (size_t i = 0; i < static_cast<size_t>(dimensions); ++i) {
     Gradients own = copy_all ? std::move(copies[i]) : copy(i);
-    for (const int64_t j : train::pcgrad_order(dimensions, static_cast<int64_t>(i), kSeed, step)) {
+    for (const int64_t j : train::pcgrad_order(dimensions, static_cast<int64_t>(i), seed, step)) {
       const size_t other = static_cast<size_t>(j) * units;
       const double product = dot(own, gradients, units, other);
       if (product >= 0) continue;
@@ -96,16 +98,16 @@ Gradients written_out(Gradients gradients, int64_t dimensions, int64_t step, boo
 Gradients update_of(const std::string& method, const train::StepResources& with, const train::StepBatch& batch, int64_t step) {
   const auto never = [] { return false; };
   const int64_t dimensions = with.samples.weight_NK.size(1);
-  if (method == "explicit" || method == "textbook") {
-    return written_out(train::compute_step(with, batch, {.factor_K = {}, .per_dimension = true}, never).gradient_parts, dimensions, step, method == "textbook");
-  }
+  const bool own = method == "explicit" || method == "textbook";
   train::BalanceConfig config;
   config.strategy = method == "equal" ? "equal" : "pcgrad";
-  if (method != "equal") config.pcgrad.gram = method;
-  return train::compute_balanced_step(with, batch, train::Balancer(config, dimensions, kSeed), step, method == "sketch", never).gradient_parts;
+  if (method == "shards" || method == "sketch") config.pcgrad = {.gram = method, .include_head = method == "shards"};   // sketches always leave the head out
+  const train::Balancer balancer(config, dimensions, kSeed);
+  if (!own) return train::compute_balanced_step(with, batch, balancer, step, method == "sketch", never).gradient_parts;
+  return written_out(train::compute_step(with, batch, {.factor_K = {}, .per_dimension = true}, never).gradient_parts, dimensions, balancer.seed(), step, method == "textbook");
 }
 
-struct Rank { double first_seconds = 0, seconds = 0, square = 0; };
+struct Rank { double seconds = 0, square = 0; };
 
 }  // namespace
 
@@ -123,6 +125,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   at::set_num_threads(1);
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 20);   // memory that is given back is gone from the peak, as it is with a large model's tensors
   const model::ModelConfig config = config_of(width, layers);
   const train::Samples samples = samples_of(config, slots * size * kMicroBatch);
   train::StepBatch batch{.samples = {}, .micro_batch = kMicroBatch};
@@ -154,9 +157,12 @@ int main(int argc, char** argv) {
         ranks[r].seconds = ranks[r].seconds > 0 ? std::min(ranks[r].seconds, seconds) : seconds;
         continue;
       }
-      ranks[r].first_seconds = seconds;
       for (const auto& part : update) ranks[r].square += at::dot(part, part).item<double>();
-      if (r == 0) peak = resident("VmHWM");
+      if (r == 0) {
+        peak = resident("VmHWM");
+        ::mallopt(M_MMAP_THRESHOLD, 32 << 20);   // the steps that are timed keep their memory
+        ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+      }
       comm.barrier();
     }
   };
@@ -169,7 +175,7 @@ int main(int argc, char** argv) {
   const double gradient = static_cast<double>(parameters) * 4 / 1e6, added = (peak - before) / static_cast<double>(size);
   const nlohmann::ordered_json document{{"method", method}, {"million_parameters", static_cast<double>(parameters) / 1e6}, {"micro_batches", slots}, {"ranks", size},
                                         {"gradient_mb", gradient}, {"before_mb", before}, {"peak_mb", peak}, {"added_mb_a_rank", added},
-                                        {"added_gradients_a_rank", added / gradient}, {"first_step_s", ranks[0].first_seconds}, {"step_s", ranks[0].seconds},
+                                        {"added_gradients_a_rank", added / gradient}, {"step_s", ranks[0].seconds},
                                         {"update_norm", std::sqrt(square)}};
   std::printf("%s\n", document.dump().c_str());
   return 0;
