@@ -13,6 +13,7 @@
 #include <mvrm/data/dataset.h>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mvrm::data {
@@ -21,6 +22,7 @@ struct ModelFrames {
   preprocess::Pixels pixels;
   std::vector<int64_t> frame_indices;
 };
+inline constexpr std::string_view kFrameFormat = "MVRMFRM1";   // at the beginning of an entry
 std::string encode(const ModelFrames& frames, const std::string& key);
 std::optional<ModelFrames> decode(std::string_view bytes, const std::string& key);   // nullopt: damaged
 

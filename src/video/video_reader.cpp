@@ -225,16 +225,20 @@ int64_t count_frames(const fs::path& path) {
   return Decoder(path).decode([](int64_t, const AVFrame&) { return true; });
 }
 
+// Before anybody draws up indices: a header may declare billions of frames.
+void check_declared(int64_t declared, const fs::path& path) {
+  if (declared > kMaxScannedFrames) {
+    throw core::DataError(path.string() + ": declares " + std::to_string(declared) + " frames, more than " +
+                          std::to_string(kMaxScannedFrames));
+  }
+}
+
 }  // namespace
 
 Frames read_video(const fs::path& path, const SampleRule& rule) {
   Decoder decoder(path);
   const int64_t declared = decoder.declared_frames();
-  // Before the indices are drawn up: a header may declare billions of frames.
-  if (declared > kMaxScannedFrames) {
-    throw core::DataError(path.string() + ": declares " + std::to_string(declared) + " frames, more than " +
-                          std::to_string(kMaxScannedFrames));
-  }
+  check_declared(declared, path);
   const int64_t total = declared > 0 ? declared : count_frames(path);
   if (total == 0) throw core::DataError(path.string() + ": holds no frames");
   Frames result{.frames = {}, .indices = sample_indices(rule.sampling, total, rule.max_frames), .start_seconds = {}, .total = total};
@@ -259,7 +263,11 @@ Frames read_video(const fs::path& path, const SampleRule& rule) {
   return result;
 }
 
-ClipFacts clip_facts(const fs::path& path) { return Decoder(path).facts(); }
+ClipFacts clip_facts(const fs::path& path) {
+  const ClipFacts facts = Decoder(path).facts();
+  check_declared(facts.frames, path);
+  return facts;
+}
 
 std::string library_version() {
   const unsigned version = avcodec_version();

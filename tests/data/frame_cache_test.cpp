@@ -9,6 +9,7 @@
 #include <mvrm/data/batch.h>
 
 #include <fstream>
+#include <sys/stat.h>
 #include <thread>
 
 #include "tests/data/tiny_samples.h"
@@ -122,6 +123,58 @@ TEST_F(Frames, EveryDamageIsFoundAndMended) {
   Dataset second = dataset(true);
   EXPECT_TRUE(at::equal(second.get(3)->pixels.levels_NCHW, expected));
   EXPECT_EQ(core::read_file(files[0]), whole);   // made again
+}
+
+// Entries are whole and of the right size, but at each other's places.
+TEST_F(Frames, ExchangedEntriesAreFoundAndMended) {
+  Dataset plain = dataset(false), first = dataset(true);
+  const Batch expected = batch(plain);
+  batch(first);
+  const auto files = entries(folder_);
+  ASSERT_EQ(files.size(), 6U);
+  std::vector<std::string> whole;
+  for (const auto& file : files) whole.push_back(core::read_file(file));
+  for (size_t i = 0; i < files.size(); ++i) std::ofstream(files[i], std::ios::binary) << whole[(i + 1) % files.size()];
+  Dataset second = dataset(true);
+  EXPECT_TRUE(at::equal(batch(second).pixels_RCHW, expected.pixels_RCHW));
+  for (size_t i = 0; i < files.size(); ++i) EXPECT_EQ(core::read_file(files[i]), whole[i]);
+}
+
+// What others put into a shared folder: names that lead elsewhere are neither read nor written through.
+TEST_F(Frames, LinksAndPipesAtTheNamesOfEntriesLeadNowhere) {
+  Dataset plain = dataset(false);
+  const Batch expected = batch(plain);
+  fs::create_directories(folder_);
+  const fs::path mine = scratch_.path / "mine";
+  std::ofstream(mine) << "my file";
+  const auto place_of = [&](size_t n) { return folder_ / (*FrameCache::key_of(manifest_.samples[n], processor_) + ".frames"); };
+  fs::create_symlink(mine, place_of(0));
+  fs::create_symlink(scratch_.path / "nothing there", place_of(1));
+  ASSERT_EQ(::mkfifo(place_of(2).c_str(), 0644), 0);
+  fs::create_symlink(place_of(3), place_of(3));
+  for (int i = 0; i < 8; ++i) fs::create_symlink(mine, folder_ / (".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(i)));
+  Dataset cached = dataset(true);
+  EXPECT_TRUE(at::equal(batch(cached).pixels_RCHW, expected.pixels_RCHW));
+  EXPECT_EQ(test::slurp(mine), "my file");
+  EXPECT_FALSE(fs::exists(scratch_.path / "nothing there"));
+  for (size_t n = 0; n < 6; ++n) EXPECT_EQ(fs::symlink_status(place_of(n)).type(), fs::file_type::regular) << n;
+  fs::remove(folder_ / ".lock");
+  fs::create_symlink(mine, folder_ / ".lock");
+  EXPECT_THROW(FrameCache(folder_, 1000, log_), core::Error);
+  EXPECT_EQ(test::slurp(mine), "my file");
+}
+
+// The folder is taken away and something else stands at its place while a run goes on.
+TEST_F(Frames, AFolderThatIsExchangedUnderARunChangesNothing) {
+  Dataset plain = dataset(false), cached = dataset(true);
+  const Batch expected = batch(plain);
+  cached.get(0);
+  fs::rename(folder_, scratch_.path / "moved");
+  std::ofstream(folder_) << "a file";
+  EXPECT_TRUE(at::equal(cached.get(1)->pixels.levels_NCHW, plain.get(1)->pixels.levels_NCHW));
+  fs::remove(folder_);
+  fs::create_directory_symlink(scratch_.path / "moved", folder_);
+  EXPECT_TRUE(at::equal(batch(cached).pixels_RCHW, expected.pixels_RCHW));
 }
 
 TEST_F(Frames, TheFolderKeepsToItsBound) {

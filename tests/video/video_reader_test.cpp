@@ -17,6 +17,7 @@ using mvrm::test::level_of;
 using mvrm::test::Scratch;
 using mvrm::test::StreamSpec;
 using mvrm::test::write_clip;
+using mvrm::video::clip_facts;
 using mvrm::video::Frame;
 using mvrm::video::Frames;
 using mvrm::video::read_video;
@@ -184,6 +185,42 @@ TEST(VideoReader, FollowsASymbolicLink) {
   write_clip(scratch.path / "a.mp4");
   fs::create_symlink("a.mp4", scratch.path / "link.mp4");
   expect_whole(scratch.path / "link.mp4", 16, 48, 64);
+}
+
+TEST(ClipFacts, AreThoseOfTheDecodedClip) {
+  const Scratch scratch("facts1");
+  const auto expect_decoded = [](const fs::path& path) {
+    const auto facts = clip_facts(path);
+    const Frames frames = read_video(path, {});
+    EXPECT_EQ(facts.frames, frames.total) << path;
+    EXPECT_EQ(facts.height, frames.frames[0].height) << path;
+    EXPECT_EQ(facts.width, frames.frames[0].width) << path;
+  };
+  expect_decoded(write_clip(scratch.path / "a.mp4"));
+  expect_decoded(write_clip(scratch.path / "odd.mp4", {{.width = 66, .height = 34, .frames = 5}}));
+  expect_decoded(write_clip(scratch.path / "hidden.mp4", {{.duration = 0}}));   // the edit list leaves out a frame
+  expect_decoded(write_clip(scratch.path / "a.avi", {{.codec = "mjpeg", .format = AV_PIX_FMT_YUVJ420P}}));
+  const auto matroska = clip_facts(write_clip(scratch.path / "a.mkv"));
+  EXPECT_EQ(matroska.frames, 0) << "its header doesn't say";
+  EXPECT_EQ(matroska.height, 48);
+}
+
+TEST(ClipFacts, RefuseWhatCantBeReadAsReadVideoDoes) {
+  const Scratch scratch("facts2");
+  const auto cause = [](const fs::path& path) -> std::string {
+    try {
+      clip_facts(path);
+    } catch (const mvrm::core::DataError& error) {
+      return error.what();
+    }
+    return "nothing was thrown";
+  };
+  EXPECT_NE(cause(scratch.path / "missing.mp4").find("missing.mp4"), std::string::npos) << cause(scratch.path / "missing.mp4");
+  std::ofstream(scratch.path / "text.mp4") << "not a clip";
+  EXPECT_NE(cause(scratch.path / "text.mp4").find("is not a video"), std::string::npos) << cause(scratch.path / "text.mp4");
+  const auto lies = write_clip(scratch.path / "a.avi", {{.codec = "mjpeg", .format = AV_PIX_FMT_YUVJ420P}});
+  declare_frames(lies, 2'000'000'000U);   // a list of so many indices would be 16 GB
+  EXPECT_NE(cause(lies).find("declares 2000000000 frames"), std::string::npos) << cause(lies);
 }
 
 // spec/videoscore.md 5.7: 24 frames at 8 a second, 768 x 640, 3 s.
