@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The story of `mvrm profile`: model and data in, profile out; or features of an earlier profile in, and no video touched.
 #include "leftovers.h"
+#include "run_lock.h"
 
 #include <ATen/ATen.h>
 #include <cmath>
@@ -69,6 +70,8 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); 
 }  // namespace
 
 influence::Profile profile_run(const ProfileRunOptions& options, dist::Communicator& comm, const core::Context& context) {
+  std::filesystem::create_directories(options.out_dir);
+  const auto lock = lock_directory(options.out_dir, "--out", comm);
   influence::EstimatorInput input;
   const std::filesystem::path& head_dir = options.head_dir.empty() && options.estimator == "autograd" ? options.model_dir : options.head_dir;
   if (!head_dir.empty()) {

@@ -5,22 +5,21 @@
 #include <cstring>
 #include <fcntl.h>
 #include <mvrm/core/error.h>
-#include <string>
 #include <sys/file.h>
 #include <unistd.h>
 
 namespace mvrm::run {
 
-RunLock::RunLock(const std::filesystem::path& directory) {
+RunLock::RunLock(const std::filesystem::path& directory, const std::string& option) {
   const auto path = directory / ".lock";
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (descriptor_ < 0) throw core::io_error(path.string() + ": can't be opened: " + std::strerror(errno));
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
     char owner[300] = "";
     const auto length = ::read(descriptor_, owner, sizeof owner - 1);
     ::close(descriptor_);
     throw core::ConfigError(directory.string() + ": another job (" + std::string(owner, length > 0 ? static_cast<size_t>(length) : 0) +
-                            ") is at work in this run directory; wait for it or choose another run.dir");
+                            ") is at work in this directory; wait for it or choose another " + option);
   }
   char host[256] = "?";
   ::gethostname(host, sizeof host - 1);
@@ -31,12 +30,12 @@ RunLock::RunLock(const std::filesystem::path& directory) {
 
 RunLock::~RunLock() { ::close(descriptor_); }
 
-std::unique_ptr<RunLock> lock_run_directory(const std::filesystem::path& directory, dist::Communicator& comm) {
+std::unique_ptr<RunLock> lock_directory(const std::filesystem::path& directory, const std::string& option, dist::Communicator& comm) {
   std::unique_ptr<RunLock> lock;
   std::string problem;
   if (comm.is_main()) {
     try {
-      lock = std::make_unique<RunLock>(directory);
+      lock = std::make_unique<RunLock>(directory, option);
     } catch (const core::ConfigError& error) {
       problem = error.what();
     }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// One job a run directory: a lock that the kernel gives back when its owner ends, however it ends.
+// One job a directory that commands write to: a lock that the kernel gives back when its owner ends, however it ends.
 #pragma once
 #include <filesystem>
 #include <memory>
 #include <mvrm/dist/communicator.h>
+#include <string>
 
 namespace mvrm::run {
 
 class RunLock {
  public:
-  // Locks <directory>/.lock. Throws ConfigError naming pid and host of the owner when another process has it.
-  explicit RunLock(const std::filesystem::path& directory);
+  // Locks <directory>/.lock. Throws ConfigError naming pid and host of the owner when another process has it; `option` is what chose the
+  // directory.
+  RunLock(const std::filesystem::path& directory, const std::string& option);
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
@@ -20,6 +22,6 @@ class RunLock {
 };
 
 // Collective: rank 0 locks for all (the others get nullptr), and all of them throw when it can't.
-std::unique_ptr<RunLock> lock_run_directory(const std::filesystem::path& directory, dist::Communicator& comm);
+std::unique_ptr<RunLock> lock_directory(const std::filesystem::path& directory, const std::string& option, dist::Communicator& comm);
 
 }  // namespace mvrm::run

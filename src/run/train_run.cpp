@@ -159,7 +159,7 @@ std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs:
 TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context) {
   dist::require_same(comm, lines_of(config));
   fs::create_directories(config.run.dir);
-  const auto lock = lock_run_directory(config.run.dir, comm);
+  const auto lock = lock_directory(config.run.dir, "run.dir", comm);
   comm.watch(config.run.dir / ".ranks");
   if (comm.is_main()) {
     for (const auto& folder : {config.run.dir, config.run.dir / "model"}) remove_leftovers(folder);

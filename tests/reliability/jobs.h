@@ -2,20 +2,18 @@
 // Tiny training and profiling jobs as forked processes, with faults at chosen calls: no start of a program, so thousands are affordable.
 #pragma once
 #include <ATen/Parallel.h>
-#include <arpa/inet.h>
 #include <csignal>
 #include <functional>
 #include <mvrm/core/error.h>
 #include <mvrm/dist/communicator.h>
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/train_run.h>
-#include <netinet/in.h>
 #include <set>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "tests/support/fault_shim.h"
+#include "tests/support/loopback.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_model_dir.h"
 
@@ -63,7 +61,7 @@ class Ranks {
   // one is what the launcher would say.
   // `meanwhile` gets the process ids while they work.
   std::vector<int> run(const fs::path& folder, const Body& body, double timeout = 30, const std::function<void(const std::vector<pid_t>&)>& meanwhile = {}) {
-    const auto [listening, port] = listen();
+    const auto [listening, port] = listen_on_loopback();
     std::vector<std::array<int, 2>> words(static_cast<size_t>(size_));
     std::array<int, 2> go{};
     if (::pipe(go.data()) != 0) throw std::runtime_error("pipe");
@@ -96,16 +94,6 @@ class Ranks {
   }
 
  private:
-  static std::pair<int, int> listen() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    if (socket < 0 || ::bind(socket, reinterpret_cast<sockaddr*>(&address), length) != 0 || ::listen(socket, 16) != 0 ||
-        ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0) throw std::runtime_error("no socket on the loopback interface");
-    return {socket, ntohs(address.sin_port)};
-  }
   [[noreturn]] void become_rank(int64_t rank, const fs::path& folder, const Body& body, const dist::WorldConfig& world, int go, int words) {
     char byte = 0;
     static_cast<void>(!::read(go, &byte, 1));   // until all ranks are in the group
@@ -183,12 +171,14 @@ inline bool warm_up(const TinyJobFiles& files, const fs::path& dir) {
 }
 
 // Everything below a run or profile directory that must not depend on what happened on the way: bytes by relative path. Of metrics.jsonl,
-// what isn't a time, a speed or a size of memory, and no traffic (a resume may have other ranks); log.txt and the lock's owner tell the story of the way and are left out.
+// what isn't a time, a speed or a size of memory, and no traffic (a resume may have other ranks); log.txt and the locks' owners tell the story of the way and are left out.
 inline std::map<std::string, std::string> contents(const fs::path& folder) {
   std::map<std::string, std::string> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = fs::relative(entry.path(), folder).string();
-    if (!entry.is_regular_file() || name == "log.txt" || name == ".lock") continue;
+    // A temporary file in a frame cache stays for an hour: another machine may be writing it.
+    if (name.find("cache/.tmp-") != std::string::npos) continue;
+    if (!entry.is_regular_file() || name == "log.txt" || entry.path().filename() == ".lock") continue;
     std::string bytes = slurp(entry.path());
     if (name == "metrics.jsonl") {
       std::string kept;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds for whole runs (spec/reliability.md): another number of ranks behind a kill (R3), the same bytes from the same seed whatever
-// the threads (R15), memory and descriptors that don't grow with the number of clips (R14), one job a run directory (R16).
+// the threads (R15), memory and descriptors that don't grow with the number of clips (R14).
 #include <gtest/gtest.h>
 #include <mvrm/eval/predictions.h>
 #include <mvrm/model/reward_model.h>
+#include <mvrm/synth/synth.h>
 #include <mvrm/train/checkpoint.h>
-#include <thread>
+#include <mvrm/video/video_reader.h>
 
 #include "tests/reliability/jobs.h"
 #include "tests/support/memory.h"
@@ -82,30 +83,6 @@ TEST_F(RunRules, TheSameSeedGivesTheSameBytesWhateverTheThreads) {
   }
 }
 
-TEST_F(RunRules, ASecondJobInTheSameDirectoryIsRefusedAndNamesTheFirst) {
-  auto config = test::tiny_run_config(files_, dir_);
-  config.training.train.max_steps = 100000;
-  config.training.train.epochs = 100000;
-  Ranks first(1);
-  const auto statuses = first.run(dir_, test::train_body(config), 30, [&](const std::vector<pid_t>& ranks) {
-    for (int i = 0; i < 6000 && metrics(dir_).empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    Ranks second(2);
-    EXPECT_EQ(second.run(dir_, test::train_body(config)), (std::vector<int>{2, 2}));
-    char host[256] = "";
-    ::gethostname(host, sizeof host - 1);
-    EXPECT_NE(second.said(0).find("another job (pid " + std::to_string(ranks.front()) + " on " + host), std::string::npos) << second.said(0);
-    EXPECT_EQ(second.said(1), second.said(0));
-    ::kill(ranks.front(), SIGKILL);
-  });
-  EXPECT_EQ(statuses.front(), 128 + SIGKILL);
-  // The lock of a job that was killed holds nobody up, though its file is there.
-  EXPECT_TRUE(fs::exists(dir_ / ".lock"));
-  config.training.train.max_steps = 7;
-  fs::remove_all(dir_ / "checkpoints");
-  Ranks third(1);
-  EXPECT_EQ(third.run(dir_, test::train_body(config)).front(), 0) << third.said(0);
-}
-
 TEST_F(RunRules, MemoryAndDescriptorsDontGrowWithTheClips) {
   constexpr int64_t kClips = 100, kRounds = 50;
   const fs::path many = scratch_.path / "many";
@@ -129,6 +106,27 @@ TEST_F(RunRules, MemoryAndDescriptorsDontGrowWithTheClips) {
     std::fflush(stdout);
     return 0;
   }).front(), 0) << job.said(0);
+}
+
+// 5,000 times through libav, from the file to RGB.
+TEST_F(RunRules, MemoryAndDescriptorsDontGrowWithDecodedVideos) {
+  constexpr int64_t kClips = 10, kRounds = 500;
+  for (int64_t n = 0; n < kClips; ++n) {
+    video::Frames frames;
+    for (int f = 0; f < 8; ++f) frames.frames.push_back({.height = 32, .width = 48, .rgb_HWC = std::vector<uint8_t>(size_t{32} * 48 * 3, static_cast<uint8_t>(20 * f + n))});
+    synth::write_mp4(scratch_.path / (std::to_string(n) + ".mp4"), frames, 8);
+  }
+  const auto descriptors = [] { return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()); };
+  int64_t bytes = 0;
+  ptrdiff_t open = 0;
+  for (int64_t round = 0; round < kRounds; ++round) {
+    if (round == kRounds / 5) bytes = test::process_bytes("VmRSS"), open = descriptors();
+    for (int64_t n = 0; n < kClips; ++n) ASSERT_EQ(video::read_video(scratch_.path / (std::to_string(n) + ".mp4"), {}).total, 8);
+  }
+  const double slope = static_cast<double>(test::process_bytes("VmRSS") - bytes) / static_cast<double>(kClips * kRounds * 4 / 5);
+  EXPECT_LT(slope, 1024);
+  EXPECT_EQ(descriptors(), open);
+  std::printf("bounded memory | %lld videos | %.1f bytes a video\n", static_cast<long long>(kClips * kRounds), slope);
 }
 
 }  // namespace
