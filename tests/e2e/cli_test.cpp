@@ -26,7 +26,7 @@ TEST(Cli, HelpOfEveryCommandShowsUsageAndExample) {
   const Scratch scratch("help");
   const Outcome help = mvrm_("--help", scratch);
   EXPECT_EQ(help.status, 0);
-  for (const std::string command : {"demo", "synth", "train", "profile", "refine", "score", "eval spearman", "data check", "data convert", "whatif", "explain", "eval genai-bench", "eval vbench", "eval verdicts", "eval compare", "info"}) {
+  for (const std::string command : {"demo", "synth", "train", "profile", "refine", "score", "eval spearman", "data check", "data convert", "whatif", "explain", "eval genai-bench", "eval vbench", "eval verdicts", "eval compare", "estimate", "info"}) {
     const Outcome one = mvrm_(command + " --help", scratch);
     EXPECT_EQ(one.status, 0) << command;
     EXPECT_NE(one.out.find("Example: mvrm " + command), std::string::npos) << one.out;
