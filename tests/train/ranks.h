@@ -35,8 +35,10 @@ template <class Body> void on_ranks(int64_t size, Body body) {
     if (error) std::rethrow_exception(error);
 }
 
-inline std::map<std::string, at::Tensor> parameters_of(const model::RewardModel& model) {
-  std::map<std::string, at::Tensor> named;
+using Weights = std::map<std::string, at::Tensor>;
+
+inline Weights parameters_of(const model::RewardModel& model) {
+  Weights named;
   for (size_t u = 0; u < model.units.size(); ++u)
     for (size_t i = 0; i < model.units[u].parameters.size(); ++i) named[model.units[u].parameters[i].name] = model.parameters[u][i].to(at::kCPU, /*non_blocking=*/false, /*copy=*/true);
   return named;
@@ -69,8 +71,8 @@ inline train::TrainConfig tiny_train_config(int64_t steps) {
   return config;
 }
 // Final parameters of rank 0; every rank must have the same.
-inline std::map<std::string, at::Tensor> run_tiny(const TinyRun& run, const train::Samples& samples, std::vector<train::TrainResult>* results = nullptr) {
-  std::vector<std::map<std::string, at::Tensor>> found(static_cast<size_t>(run.ranks));
+inline Weights run_tiny(const TinyRun& run, const train::Samples& samples, std::vector<train::TrainResult>* results = nullptr) {
+  std::vector<Weights> found(static_cast<size_t>(run.ranks));
   std::vector<train::TrainResult> ended(static_cast<size_t>(run.ranks));
   on_ranks(run.ranks, [&](dist::Communicator& comm) {
     model::RewardModel model = tiny_model(run.dtype);
@@ -89,7 +91,7 @@ inline std::map<std::string, at::Tensor> run_tiny(const TinyRun& run, const trai
 
 // Largest difference over all parameters, relative to the largest absolute value of each. Those that are all but zero count as if they
 // reached 0.01: the true gradient of a key bias is zero, and Adam makes steps out of its noise.
-inline double worst_difference(const std::map<std::string, at::Tensor>& a, const std::map<std::string, at::Tensor>& b) {
+inline double worst_difference(const Weights& a, const Weights& b) {
   double worst = 0;
   for (const auto& [name, value] : a) {
     const auto difference = (value.to(at::kDouble) - b.at(name).to(at::kDouble)).abs().max().item<double>();
@@ -97,7 +99,7 @@ inline double worst_difference(const std::map<std::string, at::Tensor>& a, const
   }
   return worst;
 }
-inline bool same_bits(const std::map<std::string, at::Tensor>& a, const std::map<std::string, at::Tensor>& b) {
+inline bool same_bits(const Weights& a, const Weights& b) {
   for (const auto& [name, value] : a)
     if (!at::equal(value, b.at(name))) return false;
   return a.size() == b.size();
