@@ -107,6 +107,13 @@ bool is_finite(const at::Tensor& values) {
   return std::all_of(value, value + values.numel(), [](float x) { return std::isfinite(x); });
 }
 
+// Finite rewards and features may still be too large for the square of one of them.
+[[noreturn]] void refuse_influence(const Profile& profile, int64_t n, int64_t k, float reward, float norm) {
+  throw core::Error("sample '" + profile.ids[static_cast<size_t>(n)] + "', dimension '" + profile.dimensions[static_cast<size_t>(k)] +
+                        "': the self-influence is not finite (reward " + std::to_string(reward) + ", squared feature norm " + std::to_string(norm) + ")",
+                    core::ExitStatus::numeric);
+}
+
 // Plain loops over a row's few numbers: operators on them would take longer than a small model takes for the clip, and every worker waits
 // for the one who is here.
 void fill_row(Profile& profile, const model::SampleOutput& output, const std::optional<LastLayer>& layer) {
@@ -124,7 +131,9 @@ void fill_row(Profile& profile, const model::SampleOutput& output, const std::op
   for (int64_t k = 0; k < dimensions; ++k) {
     residual[k] = prediction[k] - label[k];
     const auto r = static_cast<double>(residual[k]);
-    row_of(profile.self_influence_NK, n)[k] = static_cast<float>(r * r * static_cast<double>(norm));   // closed_form()
+    float& influence = row_of(profile.self_influence_NK, n)[k];
+    influence = static_cast<float>(r * r * static_cast<double>(norm));   // closed_form()
+    if (!std::isfinite(influence) && !std::isnan(label[k])) refuse_influence(profile, n, k, prediction[k], norm);
   }
   const int64_t frames = std::min(prefix_FK.size(0), profile.prefix_prediction_NFK.size(1));
   std::copy_n(prefix_FK.const_data_ptr<float>(), frames * dimensions, row_of(profile.prefix_prediction_NFK, n));

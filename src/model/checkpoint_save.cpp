@@ -2,6 +2,7 @@
 // Writes a model directory in the layout of Hugging Face's save_pretrained: one file, or shards filled in order and their index.
 #include <ATen/ATen.h>
 #include <cstdio>
+#include <mvrm/core/disk.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/core/model_files.h>
@@ -64,6 +65,15 @@ void write_index(const fs::path& model_dir, const std::vector<core::NamedTensors
   core::write_file_atomic(model_dir / kIndex, index.dump(2) + "\n");
 }
 
+// Before a file is begun: half a model in place of none would fill the disk for the rest.
+void require_room(const fs::path& model_dir, const core::NamedTensors& tensors) {
+  uint64_t needed = 0;
+  for (const auto& [name, tensor] : tensors) needed += bytes_of(tensor);
+  const uint64_t room = core::free_bytes(model_dir);
+  if (needed > room)
+    throw core::io_error(model_dir.string() + ": the model needs " + std::to_string(needed) + " bytes, the disk has " + std::to_string(room) + "; make room and start again");
+}
+
 // Readers prefer the single file to the index: what an earlier save left behind must not win.
 void remove_other_weights(const fs::path& model_dir, const std::vector<core::NamedTensors>& shards) {
   std::error_code error;
@@ -87,6 +97,7 @@ void save_reward_model(const fs::path& model_dir, const RewardModel& model, cons
   for (size_t u = 0; u < model.units.size(); ++u)
     for (size_t i = 0; i < model.units[u].parameters.size(); ++i)
       tensors.emplace_back(model.units[u].parameters[i].name, model.parameters[u][i]);
+  require_room(model_dir, tensors);
   const std::vector<core::NamedTensors> shards = cut_into_shards(tensors, max_shard_bytes);
   for (size_t s = 0; s < shards.size(); ++s)
     core::write_safetensors(model_dir / (shards.size() == 1 ? kSingle : shard_name(s, shards.size())), shards[s], {{"format", "pt"}});

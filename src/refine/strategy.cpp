@@ -91,8 +91,11 @@ void check_profile(const influence::Profile& profile) {
   core::check_shape(profile.residual_NK, {rows, dimensions}, "residual");
   core::check_shape(profile.label_NK, {rows, dimensions}, "label");
   const at::Tensor missing_NK = profile.label_NK.isnan().logical_and(profile.self_influence_NK.isnan());
-  if (!profile.self_influence_NK.isfinite().logical_or(missing_NK).all().item<bool>()) {
-    throw core::DataError("profile: self-influence of a labelled sample is not finite; the profile is incomplete or the model diverged");
+  const at::Tensor bad_M2 = profile.self_influence_NK.isfinite().logical_or(missing_NK).logical_not().nonzero();
+  if (bad_M2.size(0) > 0) {
+    const auto& id = profile.ids[static_cast<size_t>(bad_M2[0][0].item<int64_t>())];
+    throw core::DataError("profile: sample '" + id + "', dimension '" + profile.dimensions[static_cast<size_t>(bad_M2[0][1].item<int64_t>())] +
+                              "': the self-influence is not finite; the profile is incomplete or the model diverged", id);
   }
   if (missing_NK.all().item<bool>()) throw core::DataError("profile: no sample has a label, so there is nothing to refine");
 }

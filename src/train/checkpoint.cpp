@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <mvrm/core/disk.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/core/safetensors.h>
@@ -67,6 +68,19 @@ void remove_folder(const fs::path& folder) {
   fs::remove_all(trash, ignored);
 }
 
+// Rank 0 looks for all, since all write to its disk: they go on or give up together.
+void require_room(const fs::path& run_dir, int64_t step, const core::NamedTensors& parts, dist::Communicator& comm) {
+  double mine = 0;
+  for (const auto& [name, part] : parts) mine += static_cast<double>(part.nbytes());
+  double needed = 0;
+  for (const double bytes : dist::gather_values(comm, mine)) needed += bytes;
+  const double room = dist::gather_values(comm, comm.is_main() ? static_cast<double>(core::free_bytes(run_dir)) : 0).front();
+  if (needed <= room) return;
+  const auto text = [](double bytes) { return std::to_string(static_cast<uint64_t>(bytes)); };
+  throw core::io_error((run_dir / "checkpoints").string() + ": the checkpoint of step " + std::to_string(step) + " needs " + text(needed) + " bytes, the disk has " +
+                       text(room) + "; make room and start again, the checkpoint before it is kept");
+}
+
 }  // namespace
 
 void clean_checkpoints(const fs::path& run_dir) {
@@ -96,6 +110,7 @@ void CheckpointWriter::save(const CheckpointInfo& info, const TrainState& state)
   core::NamedTensors parts;
   for (const auto& [name, part] : state.parts()) parts.emplace_back(name, part.to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
   if (comm_.is_main()) parts.emplace_back("balance", info.balance.clone());
+  require_room(run_dir_, info.step, parts, comm_);
   done_ = false;
   thread_ = std::thread([this, info, parts = std::move(parts)] {
     try {

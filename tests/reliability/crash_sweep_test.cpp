@@ -109,6 +109,32 @@ TEST_F(CrashSweep, TrainingWhereOneOfTwoRanksIsKilled) {
   sweep(2, false, 2, training(), [](const FaultPlan&, const std::string&) {});
 }
 
+TEST_F(CrashSweep, TrainingWithAFrameCache) {
+  const auto body = [this](const fs::path& dir) {
+    run::RunConfig config = test::tiny_run_config(files_, dir);
+    config.data.cache = dir / "cache";
+    return test::train_body(config);
+  };
+  sweep(1, true, 24, body, [&](const FaultPlan& plan, const std::string& where) { newest_is_committed(plan, where); });
+}
+
+// Nothing but people writes corrections.jsonl; what a run makes of it is its plan.
+TEST_F(CrashSweep, TrainingOnCorrectedLabels) {
+  const fs::path corrections = scratch_.path / "corrections.jsonl";
+  std::ofstream(corrections) << R"({"id": "s0", "dimension": "dimension 0", "old": 1, "new": 4})" "\n" R"({"id": "s2", "dimension": "dimension 1", "old": 3, "new": null})" "\n";
+  const std::string written = test::slurp(corrections);
+  const auto body = [&](const fs::path& dir) {
+    run::RunConfig config = test::tiny_run_config(files_, dir);
+    config.refine.strategy = "correction";
+    config.refine.corrections = corrections;
+    return test::train_body(config);
+  };
+  sweep(1, true, 16, body, [&](const FaultPlan& plan, const std::string& where) {
+    newest_is_committed(plan, where);
+    EXPECT_EQ(test::slurp(corrections), written) << where;
+  });
+}
+
 TEST_F(CrashSweep, ProfilingOnOneRank) {
   sweep(1, true, 40, profiling(), [](const FaultPlan&, const std::string&) {});
 }

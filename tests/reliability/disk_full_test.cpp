@@ -66,6 +66,37 @@ class DiskFull : public testing::Test {
   }
 };
 
+// A checkpoint that doesn't fit is refused before a byte of it is written, on every rank with the same line.
+TEST_F(DiskFull, ACheckpointIsNotBegunWhereThereIsNoRoomForIt) {
+  const auto body = test::train_body(test::tiny_run_config(files_, dir_));
+  for (const int64_t ranks : {1, 2}) {
+    fs::remove_all(dir_);
+    Ranks whole(ranks);
+    ASSERT_EQ(whole.run(dir_, body), std::vector<int>(static_cast<size_t>(ranks), 0)) << whole.said(0);
+    const auto expected = test::contents(dir_);
+    fs::remove_all(dir_);
+    Ranks killed(ranks);   // behind the checkpoint of step 2
+    killed.plan(0).at = whole.plan(0).calls * 6 / 10;
+    killed.plan(0).whole_group = true;
+    ASSERT_EQ(killed.run(dir_, body).front(), 128 + SIGKILL);
+    const auto before = train::newest_checkpoint(dir_, core::Log());
+    ASSERT_TRUE(before);
+    Ranks full(ranks);
+    for (int64_t r = 0; r < ranks; ++r) full.plan(r).free_bytes = 1000;
+    EXPECT_EQ(full.run(dir_, body), std::vector<int>(static_cast<size_t>(ranks), 5));
+    for (int64_t r = 0; r < ranks; ++r) {
+      const std::string& said = full.said(static_cast<size_t>(r));
+      EXPECT_EQ(said.rfind((dir_ / "checkpoints").string() + ": the checkpoint of step ", 0), 0U) << said;
+      EXPECT_NE(said.find(" bytes, the disk has 1000; make room"), std::string::npos) << said;
+    }
+    EXPECT_EQ(train::newest_checkpoint(dir_, core::Log()), before);
+    for (const auto& entry : fs::directory_iterator(dir_ / "checkpoints")) EXPECT_TRUE(entry.path().filename().string().starts_with("step-")) << entry.path();
+    Ranks again(ranks);
+    EXPECT_EQ(again.run(dir_, body).front(), 0) << again.said(0);
+    EXPECT_EQ(test::difference(expected, test::contents(dir_)), "") << ranks << " ranks";
+  }
+}
+
 TEST_F(DiskFull, Training) { sweep(40, test::train_body(test::tiny_run_config(files_, dir_))); }
 TEST_F(DiskFull, Profiling) { sweep(40, test::profile_body(files_, dir_)); }
 

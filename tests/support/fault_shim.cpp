@@ -15,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -227,6 +228,15 @@ int openat64(int folder, const char* path, int flags, ...) {
   const mode_t mode = mode_of(flags, arguments);
   va_end(arguments);
   return open_at(folder, path, flags, mode);
+}
+int statvfs(const char* path, struct statvfs* status) noexcept {
+  using Ask = int (*)(const char*, struct statvfs*);
+  const int result = reinterpret_cast<Ask>(dlsym(RTLD_NEXT, "statvfs"))(path, status);
+  const FaultPlan* plan = armed;
+  if (result != 0 || plan == nullptr || plan->free_bytes < 0 || !counts(*plan, absolute(AT_FDCWD, path))) return result;
+  status->f_bavail = static_cast<fsblkcnt_t>(plan->free_bytes);
+  status->f_frsize = 1;
+  return 0;
 }
 FILE* fopen(const char* path, const char* mode) { return open_stream("fopen", path, mode); }
 FILE* fopen64(const char* path, const char* mode) { return open_stream("fopen64", path, mode); }

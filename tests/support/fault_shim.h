@@ -24,6 +24,7 @@ struct FaultPlan {
   FaultKind kind = FaultKind::kill;
   int32_t error = 0;
   bool whole_group = false;      // the kill takes the process group with it: a job that is killed, a machine that is switched off
+  int64_t free_bytes = -1;       // >= 0: what the file system says it has left
   int32_t trace = -1;            // a descriptor that gets every call as a TraceHeader and its bytes
   // Filled in.
   int64_t calls = 0;

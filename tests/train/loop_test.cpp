@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole runs of a tiny model: resume, checkpoints, what is refused. That ranks and knobs change no bit is same_bits_test.cpp.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <mvrm/core/error.h>
 #include <mvrm/train/checkpoint.h>
@@ -16,6 +17,7 @@ using test::same_bits;
 
 class Loop : public testing::Test {
  protected:
+  void SetUp() override { at::set_num_threads(1); }   // as run/process.cpp does: how a product is cut among threads shows in its last bits
   test::Scratch scratch_{"loop"};
   model::ModelConfig config_ = test::tiny_config();
   Samples samples_ = test::tiny_samples(config_, 16);

@@ -20,8 +20,8 @@ using test::run_tiny;
 using test::same_bits;
 using test::Weights;
 
-constexpr int64_t kSteps = 30, kSamples = 16;
-const std::array kPlans{"none", "ddp", "ddr", "mask", "uncertainty_weighting", "pcgrad", "rlw"};
+constexpr int64_t kSteps = 30, kSamples = 15, kBatch = 4;   // the last step of an epoch is a short one
+const std::array kPlans{"none", "ddp", "ddr", "mask", "uncertainty_weighting", "pcgrad"};
 
 struct Knobs { const char *reshard, *reduce, *recompute; };
 constexpr std::array<Knobs, 8> kCombinations{{{"keep", "step", "always"}, {"keep", "step", "never"}, {"keep", "micro", "always"}, {"keep", "micro", "never"},
@@ -49,7 +49,8 @@ class SameBits : public testing::Test {
   }
   test::TinyRun run(const std::string& plan, int64_t ranks, const Knobs& knobs) {
     test::TinyRun job{.config = test::tiny_train_config(kSteps), .ranks = ranks, .dir = scratch_.path / std::to_string(runs_++)};
-    if (plan == "uncertainty_weighting" || plan == "pcgrad" || plan == "rlw") job.config.balance.strategy = plan;
+    job.config.train.batch = kBatch;
+    if (plan == "uncertainty_weighting" || plan == "pcgrad") job.config.balance.strategy = plan;
     job.config.dist.reshard = knobs.reshard;
     job.config.dist.reduce = knobs.reduce;
     job.config.train.recompute = knobs.recompute;

@@ -30,7 +30,7 @@ class CheckpointWriter {
   ~CheckpointWriter();   // abandons what is under way
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
-  // Copies the state and returns; files are written meanwhile. Waits for the save before. Keeps the newest `keep` checkpoints.
+  // Copies the state and returns; files are written meanwhile. Waits for the save before. Without room for all parts: Error (io) on all ranks.
   void save(const CheckpointInfo& info, const TrainState& state);
   // Throws what went wrong in the background, if anything did (Error (io) with the path). No collective.
   void check();
