@@ -37,7 +37,7 @@ function(mvrm_add_stage stage)
       target_link_libraries(mvrm_${stage}_test PRIVATE mvrm_${stage} mvrm_test_support GTest::gtest_main)
       mvrm_use_torch_pch(mvrm_${stage}_test)
       add_test(NAME ${stage} COMMAND mvrm_${stage}_test)
-      set_tests_properties(${stage} PROPERTIES LABELS unit TIMEOUT 600
+      set_tests_properties(${stage} PROPERTIES LABELS unit TIMEOUT 1200
         ENVIRONMENT "OMP_WAIT_POLICY=passive;OMP_NUM_THREADS=1")
     endif()
     set(alone "")
