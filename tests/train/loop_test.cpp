@@ -73,6 +73,21 @@ TEST_F(Loop, ResumesBitForBitOnAnyNumberOfRanks) {
   }
 }
 
+TEST_F(Loop, ResumesInBfloat16BitForBit) {
+  for (const char* order : {"ordered", "fast"}) {
+    test::TinyRun whole = run(12);
+    whole.dtype = at::kBFloat16;
+    whole.config.dist.order = order;
+    const auto expected = run_tiny(whole, samples_);
+    test::TinyRun cut = whole;
+    cut.dir = run(0).dir;
+    cut.config.checkpoint.every = 7;
+    EXPECT_TRUE(same_bits(expected, run_tiny(cut, samples_))) << order;
+    cut.resume = "auto";
+    EXPECT_TRUE(same_bits(expected, run_tiny(cut, samples_))) << order;
+  }
+}
+
 TEST_F(Loop, RefusesTheCheckpointOfAnotherRun) {
   test::TinyRun first = run(4);
   first.config.checkpoint.every = 3;
