@@ -42,6 +42,7 @@ measure() {
   name=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -1)
   table=${MVRM_GPU_TABLE:-docs/benchmarks/gpu_$(printf %s "$name" | tr -cs '[:alnum:]\n' _ | tr '[:upper:]' '[:lower:]')_$(date +%Y%m).md}
   step "measuring on $name" "the message above says what went wrong; memory of other programs counts too"
+  export MVRM_CUDA_PLUGIN=$(realpath "$build")/apps/mvrm/libmvrm_cuda.so
   {
     heading "$name"
     "$build/bench/mvrm_gpu_bench" "$peak"

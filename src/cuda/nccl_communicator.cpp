@@ -69,7 +69,9 @@ NcclCommunicator::NcclCommunicator(const dist::WorldConfig& world)
 }
 
 NcclCommunicator::~NcclCommunicator() {
-  if (broken_ && group_) group_->abort();   // its own destructor would wait for the lost peer
+  if (!group_) return;
+  if (broken_) group_->abort();   // its own destructor would wait for the lost peer
+  else group_->shutdown();
 }
 
 void NcclCommunicator::watch(const std::filesystem::path& folder) {

@@ -43,7 +43,7 @@ struct RunConfig {
 template <class Visitor> void describe(Visitor& v, RunSection& c) {
   v("dir", c.dir, "run directory: everything the run writes", config::required);
   v("seed", c.seed, "seed of the data order and of a fresh score head");
-  v("deterministic", c.deterministic, "same seed, same bytes, on GPUs too: torch takes only algorithms that repeat themselves (the environment needs CUBLAS_WORKSPACE_CONFIG=:4096:8 there); false lets it choose faster ones. On CPUs it is always so");
+  v("deterministic", c.deterministic, "same seed, same bytes, on GPUs too: torch takes only algorithms that repeat themselves (docs/cuda.md); false lets it choose faster ones. On CPUs it is always so");
 }
 template <class Visitor> void describe(Visitor& v, ModelSection& c) {
   v("path", c.path, "Hugging Face directory to start from", config::required);
