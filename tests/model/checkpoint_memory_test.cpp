@@ -33,9 +33,12 @@ TEST(CheckpointMemory, LoadingNeedsNoSecondCopy) {
   }
   ASSERT_GT(parameters, 25'000'000);
   for (const auto& [dtype, size] : {std::pair{at::kFloat, 4}, {at::kBFloat16, 2}}) {
-    RewardModel loaded;
-    const int64_t extra = test::extra_bytes([&] { loaded = load_reward_model(scratch.path, dtype); });
     const int64_t own = parameters * size;
+    int64_t extra = 0;
+    for (int attempt = 0; attempt < 5 && extra < own / 2; ++attempt) {   // a kernel that takes pages back meanwhile hides what was used
+      RewardModel loaded;
+      extra = test::extra_bytes([&] { loaded = load_reward_model(scratch.path, dtype); });
+    }
     std::printf("loading %lld MiB of parameters took %lld MiB at the peak\n", static_cast<long long>(own / kMiB), static_cast<long long>(extra / kMiB));
     EXPECT_GE(extra, own / 2) << "the measurement saw nothing";
     EXPECT_LE(extra, own + 40 * kMiB);   // a piece of 16 MiB for each of two cores, and the rest of the process; a second copy is 104 MiB

@@ -47,7 +47,10 @@ TEST(Estimate, StatesAreThoseOfThePlan) {
 }
 
 TEST(Estimate, OneGpuHoldsEverythingAndSendsNothing) {
-  const EstimateResult result = estimate_run(node(1, 178));
+  EstimateOptions options = node(1, 178);
+  EXPECT_NEAR(states_of(estimate_run(options).asked) / kParameters, 2 + 12 + 4, 0.01);   // auto on a GPU: one running sum
+  options.order = "ordered";
+  const EstimateResult result = estimate_run(options);
   EXPECT_EQ(result.parameters, 8'271'704'309);
   EXPECT_NEAR(states_of(result.asked) / kParameters, 2 + 12 + 4 * 7, 0.01);   // 64 micro-batches in order: 7 sums
   EXPECT_FALSE(result.asked.fits);
@@ -79,6 +82,7 @@ TEST(Estimate, SaysWhatFits) {
   const EstimateResult tight = estimate_run(node(2, 79.6));
   EXPECT_FALSE(tight.asked.fits);
   EstimateOptions small = node(8, 79.6);
+  small.order = "ordered";
   EXPECT_TRUE(estimate_run(small).asked.fits);   // auto sums a large model every micro-batch
   small.reduce = "step";
   const EstimateResult eight = estimate_run(small);
