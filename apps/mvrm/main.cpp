@@ -71,6 +71,9 @@ std::string message_of(const std::exception& error) {
   return message;
 }
 
+// In one write: ranks share the terminal, and their lines must not run into each other.
+void print_error(const std::exception& error) { std::cerr << "mvrm: error: " + message_of(error) + "\n" << std::flush; }
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -78,13 +81,13 @@ int main(int argc, char** argv) {
     mvrm::dist::ensure_passive_openmp(argv);
     return dispatch(Arguments(argv + 1, argv + argc));
   } catch (const mvrm::core::Error& error) {
-    std::cerr << "mvrm: error: " << message_of(error) << std::endl;
+    print_error(error);
     return static_cast<int>(error.status());
   } catch (const std::filesystem::filesystem_error& error) {
-    std::cerr << "mvrm: error: " << message_of(error) << std::endl;
+    print_error(error);
     return static_cast<int>(mvrm::core::ExitStatus::io);
   } catch (const std::exception& error) {
-    std::cerr << "mvrm: error: " << message_of(error) << std::endl;
+    print_error(error);
     return static_cast<int>(mvrm::core::ExitStatus::failed);
   }
 }

@@ -210,6 +210,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
   if (!eval_set) return outcome;
   outcome.evaluation = evaluate(model, *eval_set, config.run.dir, comm, run_context);
   if (comm.is_main()) write_stamp(config.run.dir, evaluation_key, "evaluated");
+  comm.barrier();   // other ranks may read the files next
   return outcome;
 }
 
