@@ -41,7 +41,7 @@ mvrm::eval::Predictions read_source(const PredictionSource& source, const std::s
   options.dtype = source.sampling.dtype;
   options.format = run::result_format_from_name(source.format);
   core::Context context = run::make_context({.workers = source.sampling.workers});
-  const auto comm = run::join_ranks({}, context);
+  const auto comm = run::join_ranks({}, run::gpu_count(context.log), context);
   return run::eval_run(options, *comm, context);
 }
 

@@ -83,9 +83,9 @@ int profile(const Arguments& arguments) {
 
   const dist::WorldConfig world = dist::world_from_environment();
   core::Context context = run::make_context({.workers = sampling.workers, .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet});
-  if (processes == 0 && world.size == 1) processes = run::gpu_count(context.log);
-  if (processes > 1 && world.size == 1) return dist::launch_local(static_cast<int>(processes), without_launch(arguments));
-  const auto comm = run::join_ranks(world, context);
+  const run::Placement placement = run::place(processes, world, context.log);
+  if (placement.processes > 1) return dist::launch_local(static_cast<int>(placement.processes), without_launch(arguments));
+  const auto comm = run::join_ranks(world, placement.gpus, context);
   const influence::Profile profile = run::profile_run(options, *comm, context);
   if (comm->is_main()) std::cout << (json ? run::profile_json(profile, alpha) + "\n" : run::profile_table(profile, alpha));
   return 0;

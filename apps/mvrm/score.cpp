@@ -41,9 +41,9 @@ int score(const Arguments& arguments) {
   options.keep_features = !features.empty();
   const dist::WorldConfig world = dist::world_from_environment();
   core::Context context = run::make_context({.workers = sampling.workers, .local_ranks = dist::local_world_size(), .rank = world.rank});
-  if (processes == 0 && world.size == 1) processes = run::gpu_count(context.log);
-  if (processes > 1 && world.size == 1) return dist::launch_local(static_cast<int>(processes), arguments);
-  const auto comm = run::join_ranks(world, context);
+  const run::Placement placement = run::place(processes, world, context.log);
+  if (placement.processes > 1) return dist::launch_local(static_cast<int>(placement.processes), arguments);
+  const auto comm = run::join_ranks(world, placement.gpus, context);
   const run::ScoreResult result = run::score_run(options, *comm, context);
   if (!comm->is_main()) return 0;
   if (out.extension() == ".json") core::write_file_atomic(out, run::score_json(result) + "\n");

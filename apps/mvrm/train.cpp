@@ -34,18 +34,18 @@ int train(const Arguments& arguments) {
   core::Context context = run::make_context({.seed = config.run.seed, .workers = config.data.workers,
                                              .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet,
                                              .deterministic = config.run.deterministic});
-  if (processes == 0 && world.size == 1) processes = run::gpu_count(context.log);
-  if (processes > 1 && world.size == 1) {
+  const run::Placement placement = run::place(processes, world, context.log);
+  if (placement.processes > 1) {
     Arguments child{"train"};
     for (const auto& file : files) child.insert(child.end(), {"--config", file.string()});
     for (const auto& item : overrides) child.insert(child.end(), {"--set", item});
     child.insert(child.end(), {"--resume", resume});
     if (quiet) child.emplace_back("--quiet");
-    return dist::launch_local(static_cast<int>(processes), child);
+    return dist::launch_local(static_cast<int>(placement.processes), child);
   }
   dist::WorldConfig timed = world;
   timed.timeout_seconds = config.training.dist.timeout_s;
-  const auto comm = run::join_ranks(timed, context);
+  const auto comm = run::join_ranks(timed, placement.gpus, context);
   const run::TrainOutcome outcome = run::train_run(config, resume, *comm, context);
   if (outcome.stopped_by_signal) return static_cast<int>(core::ExitStatus::stopped);
   if (outcome.evaluation && comm->is_main()) std::cout << run::spearman_table(*outcome.evaluation);

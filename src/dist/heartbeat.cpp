@@ -26,13 +26,24 @@ std::string content_of(const fs::path& path) {
   return text.str();
 }
 
-// "count pid host" -> "pid … on …"
-std::string owner_of(const std::string& beat) {
-  std::istringstream fields(beat);
-  std::string count, pid, host;
-  fields >> count >> pid >> host;
-  return pid.empty() ? std::string() : " (pid " + pid + " on " + host + ")";
+std::string host_name() {
+  char host[256] = "?";
+  ::gethostname(host, sizeof host - 1);
+  return host;
 }
+
+struct Owner {
+  pid_t pid = 0;   // 0: not read
+  std::string host;
+};
+// Of a beat, "count pid host".
+Owner owner_of(const std::string& beat) {
+  std::istringstream fields(beat);
+  std::string count;
+  Owner owner;
+  return fields >> count >> owner.pid >> owner.host ? owner : Owner{};
+}
+std::string text_of(const Owner& owner) { return owner.pid == 0 ? std::string() : " (pid " + std::to_string(owner.pid) + " on " + owner.host + ")"; }
 
 }  // namespace
 
@@ -59,20 +70,14 @@ Heartbeat::~Heartbeat() {
 }
 
 void Heartbeat::beat(uint64_t count) const {
-  char host[256] = "?";
-  ::gethostname(host, sizeof host - 1);
-  std::ofstream(file_of(folder_, rank_), std::ios::trunc) << count << ' ' << ::getpid() << ' ' << host << '\n';
+  std::ofstream(file_of(folder_, rank_), std::ios::trunc) << count << ' ' << ::getpid() << ' ' << host_name() << '\n';
 }
 
 bool Heartbeat::lost_peer() const {
-  char host[256] = "?";
-  ::gethostname(host, sizeof host - 1);
+  const std::string here = host_name();
   for (int64_t r = 0; r < size_; ++r) {
-    std::istringstream fields(content_of(file_of(folder_, r)));
-    std::string count, where;
-    pid_t pid = 0;
-    if (r == rank_ || !(fields >> count >> pid >> where) || where != host) continue;
-    if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
+    const Owner owner = r == rank_ ? Owner{} : owner_of(content_of(file_of(folder_, r)));
+    if (owner.pid != 0 && owner.host == here && ::kill(owner.pid, 0) != 0 && errno == ESRCH) return true;
   }
   return false;
 }
@@ -95,7 +100,7 @@ std::string Heartbeat::diagnosis() const {
   for (int64_t r = 0; r < size_; ++r) {
     const bool ended = !fs::exists(file_of(folder_, r));
     if (alive[static_cast<size_t>(r)] && !ended) continue;
-    text += (text.empty() ? "rank " : ", rank ") + std::to_string(r) + owner_of(before[static_cast<size_t>(r)]) + (ended ? " has ended" : " does not answer");
+    text += (text.empty() ? "rank " : ", rank ") + std::to_string(r) + text_of(owner_of(before[static_cast<size_t>(r)])) + (ended ? " has ended" : " does not answer");
   }
   return text.empty() ? "all ranks answer: one of them is late, or the network between them is" : text;
 }

@@ -139,7 +139,7 @@ void fill_row(Profile& profile, const model::SampleOutput& output, const std::op
   std::copy_n(prefix_FK.const_data_ptr<float>(), frames * dimensions, row_of(profile.prefix_prediction_NFK, n));
   if (layer) {
     const at::Tensor ones_1K = at::ones({1, dimensions}, at::kDouble);   // unit residuals: the products of the rewards' gradients
-    profile.kernel_NKK[n].copy_(self_matrix(space_from_name(profile.space), *layer, {ones_1K, output.skip_D.to(at::kCPU).unsqueeze(0)})[0]);
+    profile.kernel_NKK[n].copy_(self_matrix(space_from_name(profile.space), *layer, {ones_1K, output.skip_D.unsqueeze(0)})[0]);
   }
   if (profile.feature_ND.defined()) profile.feature_ND[n].copy_(feature_D);
 }

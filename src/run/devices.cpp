@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <mvrm/dist/plugin.h>
 #include <mvrm/model/attention_backend.h>
 #include <mvrm/run/devices.h>
@@ -7,10 +8,16 @@ namespace mvrm::run {
 
 int64_t gpu_count(const core::Log& log) { return dist::load_cuda_plugin(log) ? dist::cuda_device_count() : 0; }
 
-std::unique_ptr<dist::Communicator> join_ranks(const dist::WorldConfig& world, core::Context& context) {
-  const bool gpus = gpu_count(context.log) > 0;
-  if (gpus) context.device = "cuda:" + std::to_string(world.local_rank);
-  return gpus && world.size > 1 ? dist::connect_cuda(world) : dist::connect(world);
+Placement place(int64_t asked, const dist::WorldConfig& world, const core::Log& log) {
+  const bool alone = world.size == 1;
+  if (asked > 1 && alone) return {.processes = asked};
+  const int64_t gpus = gpu_count(log);
+  return {.processes = asked == 0 && alone ? std::max<int64_t>(1, gpus) : 1, .gpus = gpus};
+}
+
+std::unique_ptr<dist::Communicator> join_ranks(const dist::WorldConfig& world, int64_t gpus, core::Context& context) {
+  if (gpus > 0) context.device = "cuda:" + std::to_string(world.local_rank);
+  return gpus > 0 && world.size > 1 ? dist::connect_cuda(world) : dist::connect(world);
 }
 
 void log_device(const model::RewardModel& model, const core::Context& context) {

@@ -8,8 +8,8 @@
 
 namespace mvrm::dist {
 
-// Opens libmvrm_cuda.so beside the running program, or the file that MVRM_CUDA_PLUGIN names. Call once, before anything asks at::hasCUDA(): asked earlier, torch remembers
-// "no CUDA" for good. False without a driver (debug line), without the plug-in or when it can't be opened (a warning says why and what
+// Opens libmvrm_cuda.so beside the running program, or the file that MVRM_CUDA_PLUGIN names. Call once, before anything asks
+// at::hasCUDA(): asked earlier, torch remembers "no CUDA" for good. False without a driver (debug line), without the plug-in or when it can't be opened (a warning says why and what
 // to do); never throws. The plug-in stays loaded until the process ends.
 bool load_cuda_plugin(const core::Log& log);
 
