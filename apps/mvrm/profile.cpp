@@ -10,6 +10,7 @@
 #include <mvrm/run/devices.h>
 #include <mvrm/run/process.h>
 #include <mvrm/run/profile_run.h>
+#include <mvrm/run/run_lock.h>
 
 namespace mvrm::app {
 
@@ -84,7 +85,10 @@ int profile(const Arguments& arguments) {
   const dist::WorldConfig world = dist::world_from_environment();
   core::Context context = run::make_context({.workers = sampling.workers, .local_ranks = dist::local_world_size(), .rank = world.rank, .quiet = quiet});
   const run::Placement placement = run::place(processes, world, context.log);
-  if (placement.processes > 1) return dist::launch_local(static_cast<int>(placement.processes), without_launch(arguments));
+  if (placement.processes > 1) {
+    run::require_unlocked(options.out_dir, "--out");
+    return dist::launch_local(static_cast<int>(placement.processes), without_launch(arguments));
+  }
   const auto comm = run::join_ranks(world, placement.gpus, context);
   const influence::Profile profile = run::profile_run(options, *comm, context);
   if (comm->is_main()) std::cout << (json ? run::profile_json(profile, alpha) + "\n" : run::profile_table(profile, alpha));

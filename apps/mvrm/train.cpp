@@ -7,6 +7,7 @@
 #include <mvrm/dist/launcher.h>
 #include <mvrm/run/devices.h>
 #include <mvrm/run/process.h>
+#include <mvrm/run/run_lock.h>
 #include <mvrm/run/score_run.h>
 #include <mvrm/run/train_run.h>
 
@@ -36,6 +37,7 @@ int train(const Arguments& arguments) {
                                              .deterministic = config.run.deterministic});
   const run::Placement placement = run::place(processes, world, context.log);
   if (placement.processes > 1) {
+    run::require_unlocked(config.run.dir, "run.dir");
     Arguments child{"train"};
     for (const auto& file : files) child.insert(child.end(), {"--config", file.string()});
     for (const auto& item : overrides) child.insert(child.end(), {"--set", item});

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The story of `mvrm profile`: model and data in, profile out; or features of an earlier profile in, and no video touched.
 #include "leftovers.h"
-#include "run_lock.h"
 
 #include <ATen/ATen.h>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include <mvrm/run/devices.h>
 #include <mvrm/run/process.h>
 #include <mvrm/run/profile_run.h>
+#include <mvrm/run/run_lock.h>
 #include <mvrm/run/train_run.h>
 #include <nlohmann/json.hpp>
 #include <optional>

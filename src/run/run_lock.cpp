@@ -1,25 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "run_lock.h"
+#include <mvrm/run/run_lock.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <mvrm/core/error.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 namespace mvrm::run {
+
+namespace {
+
+// A lock of the open file, not of the process, which any close() would lose; unlike flock() it can be asked for without being taken, so a
+// question never keeps a job from its lock.
+struct flock whole_file() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
+core::ConfigError taken(const std::filesystem::path& directory, const std::string& option, int descriptor) {
+  char owner[300] = "";
+  const auto length = ::pread(descriptor, owner, sizeof owner - 1, 0);
+  return core::ConfigError(directory.string() + ": another job (" + std::string(owner, length > 0 ? static_cast<size_t>(length) : 0) +
+                           ") is at work in this directory; wait for it or choose another " + option);
+}
+
+}  // namespace
 
 RunLock::RunLock(const std::filesystem::path& directory, const std::string& option) {
   const auto path = directory / ".lock";
   descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
   if (descriptor_ < 0) throw core::io_error(path.string() + ": can't be opened: " + std::strerror(errno));
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    char owner[300] = "";
-    const auto length = ::read(descriptor_, owner, sizeof owner - 1);
+  struct flock wanted = whole_file();
+  if (::fcntl(descriptor_, F_OFD_SETLK, &wanted) != 0) {
+    const auto error = taken(directory, option, descriptor_);
     ::close(descriptor_);
-    throw core::ConfigError(directory.string() + ": another job (" + std::string(owner, length > 0 ? static_cast<size_t>(length) : 0) +
-                            ") is at work in this directory; wait for it or choose another " + option);
+    throw error;
   }
   char host[256] = "?";
   ::gethostname(host, sizeof host - 1);
@@ -29,6 +47,16 @@ RunLock::RunLock(const std::filesystem::path& directory, const std::string& opti
 }
 
 RunLock::~RunLock() { ::close(descriptor_); }
+
+void require_unlocked(const std::filesystem::path& directory, const std::string& option) {
+  const int descriptor = ::open((directory / ".lock").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return;
+  struct flock found = whole_file();
+  const bool asked = ::fcntl(descriptor, F_OFD_GETLK, &found) == 0;
+  const auto error = taken(directory, option, descriptor);
+  ::close(descriptor);
+  if (asked && found.l_type != F_UNLCK) throw error;
+}
 
 std::unique_ptr<RunLock> lock_directory(const std::filesystem::path& directory, const std::string& option, dist::Communicator& comm) {
   std::unique_ptr<RunLock> lock;

@@ -3,7 +3,6 @@
 // evaluation. Each step is left alone when its inputs have not changed.
 #include "leftovers.h"
 #include "online_run.h"
-#include "run_lock.h"
 #include "stamp.h"
 
 #include <ATen/ATen.h>
@@ -16,6 +15,7 @@
 #include <mvrm/run/devices.h>
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/refine_run.h>
+#include <mvrm/run/run_lock.h>
 #include <mvrm/run/train_run.h>
 #include <mvrm/train/loop.h>
 #include <set>

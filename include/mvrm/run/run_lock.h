@@ -21,6 +21,10 @@ class RunLock {
   int descriptor_ = -1;
 };
 
+// Throws the same while another process has the directory; takes nothing. Whoever starts ranks asks this first: one line at once instead of
+// a start of every rank. A directory that isn't there or can't be read is left to the ranks.
+void require_unlocked(const std::filesystem::path& directory, const std::string& option);
+
 // Collective: rank 0 locks for all (the others get nullptr), and all of them throw when it can't.
 std::unique_ptr<RunLock> lock_directory(const std::filesystem::path& directory, const std::string& option, dist::Communicator& comm);
 
