@@ -46,6 +46,17 @@ core::Tensor attention(const AttentionInput& input) {
   return input.query_BHLE.scalar_type() == at::kDouble ? eager_attention(input) : fused_attention(input);
 }
 
+core::Tensor packed_attention(const AttentionInput& input, std::span<const int64_t> lengths) {
+  std::vector<at::Tensor> mixed;
+  int64_t begin = 0;
+  for (const int64_t length : lengths) {
+    mixed.push_back(attention({.query_BHLE = input.query_BHLE.narrow(2, begin, length), .key_BGTE = input.key_BGTE.narrow(2, begin, length),
+                               .value_BGTE = input.value_BGTE.narrow(2, begin, length), .bias = {}, .causal = input.causal}));
+    begin += length;
+  }
+  return at::cat(mixed, 1);
+}
+
 namespace {
 
 const char* backend_of(const RewardModel& model, int64_t heads, int64_t groups, int64_t width, bool causal) {

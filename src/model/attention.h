@@ -3,6 +3,7 @@
 // The eager path rounds as the reference does (scores in model dtype, softmax in float32, float64 for double); the fused path is ATen's.
 #pragma once
 #include <mvrm/core/tensor.h>
+#include <span>
 
 namespace mvrm::model {
 
@@ -15,6 +16,9 @@ struct AttentionInput {
 
 // [B, L, H*E]. Eager for float64, fused otherwise.
 core::Tensor attention(const AttentionInput& input);
+// Samples one behind the other in one row: B = 1, L = T = the sum of their lengths, no bias. Each one attends to itself only; no position
+// is padding, and no mask keeps a GPU from its fastest kernel.
+core::Tensor packed_attention(const AttentionInput& input, std::span<const int64_t> lengths);
 core::Tensor eager_attention(const AttentionInput& input);
 core::Tensor fused_attention(const AttentionInput& input);
 

@@ -52,13 +52,14 @@ core::Tensor text_attention(const ModelConfig& config, Parameters p, const core:
       at::cat({at::linear(x_BLD, p[kQuery]), at::linear(x_BLD, p[kKey])}, 2).view({rows, length, heads + groups, c.head_dim});
   const at::Tensor cos_L1E = batch.cos_LD.unsqueeze(1), sin_L1E = batch.sin_LD.unsqueeze(1);
   const at::Tensor turned_BHLE = (plain_BLHE * cos_L1E + at::roll(plain_BLHE, c.head_dim / 2, 3) * sin_L1E).transpose(1, 2);
-  const at::Tensor mixed_BLX = attention({
+  const AttentionInput input{
       .query_BHLE = turned_BHLE.narrow(1, 0, heads),
       .key_BGTE = turned_BHLE.narrow(1, heads, groups),
       .value_BGTE = at::linear(x_BLD, p[kValue]).view({rows, length, groups, c.head_dim}).transpose(1, 2),
       .bias = batch.text_bias_B1LL,
       .causal = !batch.text_bias_B1LL.defined(),
-  });
+  };
+  const at::Tensor mixed_BLX = batch.packed_length_B.empty() ? attention(input) : packed_attention(input, batch.packed_length_B);
   return hidden_BLD + at::linear(mixed_BLX, p[kOut]);
 }
 

@@ -14,12 +14,12 @@ namespace mvrm::model {
 
 namespace {
 
-using Shape = std::tuple<size_t, int64_t, int64_t, int64_t>;   // tokens, frames, height, width
+using Shape = std::tuple<size_t, int64_t, int64_t, int64_t>;   // frames, images, height, width
 
 Shape shape_of(const data::Example& example) {
   const auto& levels = example.pixels.levels_NCHW;
-  if (!levels.defined()) return {example.input_ids.size(), 0, 0, 0};
-  return {example.input_ids.size(), levels.size(0), levels.size(2), levels.size(3)};
+  if (!levels.defined()) return {};
+  return {example.frame_indices.size(), levels.size(0), levels.size(2), levels.size(3)};
 }
 
 // Members of one group have as many frames, so their positions make a table; a sample without prefixes has a row of -1.

@@ -31,7 +31,7 @@ core::Tensor text_mlp(const ModelConfig& config, Parameters p, const core::Tenso
 
 std::vector<ParameterSpec> head_parameters(const ModelConfig& config);
 Activation head(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch);
-// Row b's hidden state at position index_B[b], [B,D].
-core::Tensor at_positions(const core::Tensor& hidden_BLD, const core::Tensor& index_B);
+// The hidden state of each sample at its pooled position, [B,D].
+core::Tensor pooled(const core::Tensor& hidden_BLD, const PreparedBatch& batch);
 
 }  // namespace mvrm::model

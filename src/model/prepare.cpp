@@ -48,7 +48,7 @@ void prepare_images(PreparedBatch& prepared, const ModelConfig& config, const da
 }
 
 void find_image_rows(PreparedBatch& prepared, const ModelConfig& config, const data::Batch& batch) {
-  const at::Tensor rows_I = (batch.input_ids_BL == config.image_token_id).flatten().nonzero().flatten();
+  const at::Tensor rows_I = (prepared.input_ids_BL == config.image_token_id).flatten().nonzero().flatten();
   const int64_t images = batch.pixels_RCHW.defined() ? batch.pixels_RCHW.size(0) : 0;
   const int64_t latents = config.perceiver.resampler_n_latents;
   if (rows_I.size(0) != images * latents) {
@@ -88,13 +88,32 @@ at::Tensor text_bias(const ModelConfig& config, const data::Batch& batch, const 
   return additive(visible_LL.logical_and(real_BL.unsqueeze(1)).unsqueeze(1), dtype);
 }
 
+// One behind the other where rows differ in length and no mask is needed: not a token is computed for nothing.
+void lay_out(PreparedBatch& prepared, const data::Batch& batch) {
+  const int64_t rows = batch.input_ids_BL.size(0), length = batch.input_ids_BL.size(1);
+  prepared.input_ids_BL = batch.input_ids_BL;
+  prepared.begin_B = at::arange(rows, batch.input_ids_BL.options()) * length;
+  const at::Tensor real_BL = batch.attention_mask_BL != 0;
+  if (prepared.text_bias_B1LL.defined() || real_BL.all().item<bool>()) return;
+  const at::Tensor length_B = real_BL.sum(1);
+  for (int64_t b = 0; b < rows; ++b) prepared.packed_length_B.push_back(length_B[b].item<int64_t>());
+  prepared.begin_B = length_B.cumsum(0) - length_B;
+  prepared.input_ids_BL = batch.input_ids_BL.masked_select(real_BL).unsqueeze(0);
+}
+
 void prepare_rotary(PreparedBatch& prepared, const TextConfig& config, int64_t length, at::ScalarType dtype) {
   const auto options = prepared.input_ids_BL.options().dtype(dtype == at::kDouble ? at::kDouble : at::kFloat);
   const at::Tensor exponent = at::arange(0, config.head_dim, 2, options) / static_cast<double>(config.head_dim);
   const at::Tensor angle = at::arange(length, options).unsqueeze(1) * at::pow(config.rope_theta, exponent).reciprocal();
   const at::Tensor cos = angle.cos(), sin = angle.sin();
-  prepared.cos_LD = at::cat({cos, cos}, 1).to(dtype);
-  prepared.sin_LD = at::cat({-sin, sin}, 1).to(dtype);
+  const auto table_of = [&](const at::Tensor& first, const at::Tensor& second) {
+    const at::Tensor table_LD = at::cat({first, second}, 1).to(dtype);
+    std::vector<at::Tensor> packed;
+    for (const int64_t count : prepared.packed_length_B) packed.push_back(table_LD.narrow(0, 0, count));
+    return packed.empty() ? table_LD : at::cat(packed);
+  };
+  prepared.cos_LD = table_of(cos, cos);
+  prepared.sin_LD = table_of(-sin, sin);
 }
 
 }  // namespace
@@ -102,16 +121,16 @@ void prepare_rotary(PreparedBatch& prepared, const TextConfig& config, int64_t l
 PreparedBatch prepare(const ModelConfig& config, const data::Batch& batch, at::ScalarType dtype) {
   const at::NoGradGuard no_grad;
   PreparedBatch prepared;
-  prepared.input_ids_BL = batch.input_ids_BL;
   const auto [lowest_id, highest_id] = at::aminmax(batch.input_ids_BL);
   const int64_t low = lowest_id.item<int64_t>(), high = highest_id.item<int64_t>();
   if (low < 0 || high >= config.text.vocab_size)
     throw core::DataError("token ids lie in " + std::to_string(low) + ".." + std::to_string(high) + ", the model's vocabulary has " +
                           std::to_string(config.text.vocab_size) + " entries; is the tokenizer the model's?");
-  find_image_rows(prepared, config, batch);
-  if (batch.pixels_RCHW.defined() && batch.pixels_RCHW.size(0) > 0) prepare_images(prepared, config, batch, dtype);
   prepared.pool_index_B = pool_index(config, batch);
   prepared.text_bias_B1LL = text_bias(config, batch, prepared.pool_index_B, dtype);
+  lay_out(prepared, batch);
+  find_image_rows(prepared, config, batch);
+  if (batch.pixels_RCHW.defined() && batch.pixels_RCHW.size(0) > 0) prepare_images(prepared, config, batch, dtype);
   prepare_rotary(prepared, config.text, batch.input_ids_BL.size(1), dtype);
   return prepared;
 }
@@ -122,7 +141,7 @@ core::Tensor to_device(const core::Tensor& tensor, at::Device device) {
 }
 
 PreparedBatch to_device(PreparedBatch batch, at::Device device) {
-  for (at::Tensor* tensor : {&batch.input_ids_BL, &batch.pixels_RCHW, &batch.patch_mask_RS, &batch.vision_position_ids_RS, &batch.vision_bias_R11S,
+  for (at::Tensor* tensor : {&batch.input_ids_BL, &batch.begin_B, &batch.pixels_RCHW, &batch.patch_mask_RS, &batch.vision_position_ids_RS, &batch.vision_bias_R11S,
                              &batch.perceiver_bias_R11T, &batch.text_bias_B1LL, &batch.cos_LD, &batch.sin_LD, &batch.pool_index_B, &batch.image_rows_I}) {
     if (tensor->defined()) *tensor = to_device(*tensor, device);
   }

@@ -45,16 +45,14 @@ void move_to(RewardModel& model, at::Device device) {
 namespace {
 
 // Causal attention makes a position blind to what follows, so the head there scores the sample cut behind it.
-core::Tensor prefix_rewards(const RewardModel& model, const core::Tensor& hidden_BLD, const core::Tensor& position_BF) {
+core::Tensor prefix_rewards(const RewardModel& model, const core::Tensor& hidden_BLD, const core::Tensor& begin_B, const core::Tensor& position_BF) {
   const at::Tensor position = position_BF.to(hidden_BLD.device()), there = position >= 0;
-  const int64_t rows = position.size(0), frames = position.size(1), length = hidden_BLD.size(1);
-  const at::Tensor flat = (at::arange(rows, position.options()).unsqueeze(1) * length + position.clamp_min(0)).flatten();
-  const at::Tensor hidden = hidden_BLD.reshape({rows * length, -1}).index_select(0, flat);
+  const at::Tensor hidden = hidden_BLD.flatten(0, 1).index_select(0, (begin_B.unsqueeze(1) + position.clamp_min(0)).flatten());
   const std::vector<core::Tensor>& head = model.parameters.back();
   const at::Tensor feature = rms_norm(hidden, head[0], model.config.text.rms_norm_eps);
   const at::ScalarType dtype = statistics_dtype(feature);
   return at::linear(feature.to(dtype), head[1].to(dtype), head[2].to(dtype))
-      .view({rows, frames, head[1].size(0)})
+      .view({position.size(0), position.size(1), head[1].size(0)})
       .masked_fill(there.logical_not().unsqueeze(2), std::numeric_limits<double>::quiet_NaN());
 }
 
@@ -71,10 +69,10 @@ RewardOutput forward(const RewardModel& model, const PreparedBatch& prepared, co
   const size_t last = model.units.size() - 1;   // the head; the last text layer stands before it
   for (size_t u = 0; u < model.units.size(); ++u) {
     if (u == last && options.prefix_position_BF.defined())
-      output.prefix_reward_BFK = prefix_rewards(model, activation.hidden, options.prefix_position_BF);
+      output.prefix_reward_BFK = prefix_rewards(model, activation.hidden, prepared.begin_B, options.prefix_position_BF);
     if (u + 1 == last && options.keep_skip) {
       const core::Tensor skip_BLD = text_attention(model.config, model.parameters[u], activation.hidden, prepared);
-      output.skip_BD = at_positions(skip_BLD, prepared.pool_index_B);
+      output.skip_BD = pooled(skip_BLD, prepared);
       activation = {.hidden = text_mlp(model.config, model.parameters[u], skip_BLD), .context = {}};
     } else {
       activation = run_unit(model.config, model.units[u], model.parameters[u], activation, prepared);

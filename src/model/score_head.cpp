@@ -18,16 +18,13 @@ std::vector<ParameterSpec> head_parameters(const ModelConfig& config) {
           {"score.bias", {config.num_labels}}};
 }
 
-core::Tensor at_positions(const core::Tensor& hidden_BLD, const core::Tensor& index_B) {
-  const int64_t rows = hidden_BLD.size(0), length = hidden_BLD.size(1);
-  const at::Tensor flat_B = at::arange(rows, index_B.options()) * length + index_B;
-  return hidden_BLD.reshape({rows * length, -1}).index_select(0, flat_B);
+core::Tensor pooled(const core::Tensor& hidden_BLD, const PreparedBatch& batch) {
+  return hidden_BLD.flatten(0, 1).index_select(0, batch.begin_B + batch.pool_index_B);
 }
 
 Activation head(const ModelConfig& config, Parameters p, const core::Tensor& hidden_BLD, const PreparedBatch& batch) {
   // The norm works position by position, so gathering first gives the same feature for a fraction of the work.
-  const at::Tensor pooled_BD = at_positions(hidden_BLD, batch.pool_index_B);
-  const at::Tensor feature_BD = rms_norm(pooled_BD, p[kNorm], config.text.rms_norm_eps);
+  const at::Tensor feature_BD = rms_norm(pooled(hidden_BLD, batch), p[kNorm], config.text.rms_norm_eps);
   return {.hidden = at::linear(feature_BD, p[kScoreWeight], p[kScoreBias]), .context = feature_BD};
 }
 

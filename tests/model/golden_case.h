@@ -66,11 +66,19 @@ inline RewardModel golden_model(at::ScalarType dtype, const std::string& case_na
   return model;
 }
 
+// Packed hidden states as padded rows again, with zeros where nothing is computed.
+inline at::Tensor as_rows(const at::Tensor& hidden_1TD, const PreparedBatch& prepared, const at::Tensor& attention_mask_BL) {
+  if (prepared.packed_length_B.empty()) return hidden_1TD;
+  const at::Tensor real_BL = attention_mask_BL.to(hidden_1TD.device()) != 0;
+  return at::zeros({real_BL.size(0), real_BL.size(1), hidden_1TD.size(2)}, hidden_1TD.options()).index_put({real_BL}, hidden_1TD[0]);
+}
+
 // Keys as in the reference data. Differentiable: parameters that require gradients get a graph.
 inline Named trace(const RewardModel& model, const data::Batch& batch) {
   const PreparedBatch prepared = to_device(prepare(model.config, batch, model.dtype), device_of(model));
   Named out = {{"patch_attention_mask", prepared.patch_mask_RS}, {"vision_position_ids", prepared.vision_position_ids_RS},
                {"pool_index", prepared.pool_index_B}};
+  const auto rows = [&](const at::Tensor& hidden) { return as_rows(hidden, prepared, batch.attention_mask_BL); };
   Activation a;
   for (size_t u = 0; u < model.units.size(); ++u) {
     const Unit& unit = model.units[u];
@@ -79,15 +87,15 @@ inline Named trace(const RewardModel& model, const data::Batch& batch) {
     if (unit.kind == UnitKind::projection)
       out["vision_last_hidden"] = at::layer_norm(a.hidden, {a.hidden.size(2)}, p[0], p[1], model.config.vision.layer_norm_eps);
     if (unit.kind == UnitKind::merge) out["connector_out"] = rms_norm(a.hidden, p[0], model.config.perceiver.rms_norm_eps);
-    if (unit.kind == UnitKind::head) out["final_hidden"] = rms_norm(a.hidden, p[0], model.config.text.rms_norm_eps);
+    if (unit.kind == UnitKind::head) out["final_hidden"] = rms_norm(rows(a.hidden), p[0], model.config.text.rms_norm_eps);
     a = run_unit(model.config, unit, p, a, prepared);
     switch (unit.kind) {
       case UnitKind::vision_embeddings: out["vision_embeddings"] = a.hidden; break;
       case UnitKind::vision_layer: out["vision_layer_" + layer] = a.hidden; break;
       case UnitKind::projection: out["modality_projection"] = a.context; break;
       case UnitKind::perceiver_layer: out["perceiver_layer_" + layer] = a.hidden; break;
-      case UnitKind::merge: out["merged_embeddings"] = a.hidden; break;
-      case UnitKind::text_layer: out["decoder_layer_" + layer] = a.hidden; break;
+      case UnitKind::merge: out["merged_embeddings"] = rows(a.hidden); break;
+      case UnitKind::text_layer: out["decoder_layer_" + layer] = rows(a.hidden); break;
       case UnitKind::head: out["scores"] = a.hidden; out["pooled"] = a.context; break;
     }
   }

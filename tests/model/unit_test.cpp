@@ -94,12 +94,41 @@ TEST(Prepare, PoolsThePositionBeforeTheFirstPad) {
   EXPECT_TRUE(at::equal(prepare(config, batch, at::kFloat).pool_index_B, expected));
 }
 
-TEST(Prepare, RightPaddingDoesNotChangeAReward) {
+TEST(Prepare, PacksSamplesOfDifferentLengths) {
+  const ModelConfig config = test::tiny_config();
+  data::Batch batch;
+  batch.ids = {"three", "one", "two"};
+  batch.input_ids_BL = at::tensor({5, 6, 7, /**/ 8, 0, 0, /**/ 9, 5, 0}, at::kLong).view({3, 3});
+  batch.attention_mask_BL = (batch.input_ids_BL != 0).to(at::kLong);
+  const PreparedBatch packed = prepare(config, batch, at::kDouble);
+  EXPECT_EQ(packed.packed_length_B, (std::vector<int64_t>{3, 1, 2}));
+  EXPECT_TRUE(at::equal(packed.input_ids_BL, at::tensor({5, 6, 7, 8, 9, 5}, at::kLong).view({1, 6})));
+  EXPECT_TRUE(at::equal(packed.begin_B, at::tensor({0, 3, 4}, at::kLong)));
+  EXPECT_TRUE(at::equal(packed.pool_index_B, at::tensor({2, 0, 1}, at::kLong)));
+  EXPECT_FALSE(packed.text_bias_B1LL.defined());
+  const at::Tensor position = at::tensor({0, 1, 2, 0, 0, 1}, at::kLong);   // each begins at 0 again
+  data::Batch alone;
+  alone.ids = {"three"};
+  alone.input_ids_BL = batch.input_ids_BL.narrow(0, 0, 1);
+  alone.attention_mask_BL = batch.attention_mask_BL.narrow(0, 0, 1);
+  const PreparedBatch row = prepare(config, alone, at::kDouble);
+  EXPECT_TRUE(row.packed_length_B.empty());
+  EXPECT_TRUE(at::equal(packed.cos_LD, row.cos_LD.index_select(0, position)));
+  EXPECT_TRUE(at::equal(packed.sin_LD, row.sin_LD.index_select(0, position)));
+}
+
+TEST(Prepare, NeighboursOfAnotherLengthChangeNoRewardAndNoPrefix) {
   const RewardModel model = test::tiny_model(at::kDouble);
-  const RewardOutput together = forward(model, test::tiny_batch(model.config, 4));
+  const data::Batch batch = test::tiny_batch(model.config, 4);
+  ASSERT_FALSE(prepare(model.config, batch, at::kDouble).packed_length_B.empty());
+  const ForwardOptions four{.prefix_position_BF = at::tensor({3, -1, 4, 5}, at::kLong).view({4, 1}), .keep_skip = true};
+  const RewardOutput together = forward(model, batch, four);
   for (int64_t b = 0; b < 4; ++b) {
-    const RewardOutput alone = forward(model, test::tiny_batch(model.config, 1, 1, b));
+    const RewardOutput alone = forward(model, test::tiny_batch(model.config, 1, 1, b),
+                                       {.prefix_position_BF = four.prefix_position_BF.narrow(0, b, 1), .keep_skip = true});
     EXPECT_TRUE(at::allclose(alone.reward_BK[0], together.reward_BK[b], 1e-12, 1e-12)) << b;
+    EXPECT_TRUE(at::allclose(alone.skip_BD[0], together.skip_BD[b], 1e-12, 1e-12)) << b;
+    EXPECT_TRUE(at::allclose(alone.prefix_reward_BFK[0], together.prefix_reward_BFK[b], 1e-12, 1e-12, /*equal_nan=*/true)) << b;
   }
 }
 

@@ -28,7 +28,8 @@ struct Unit {
 std::vector<Unit> make_units(const ModelConfig& config);
 
 // What flows between units. vision_*: hidden = patches [R,S,Dv]. projection: context = [R,S,D]. perceiver_layer: hidden = latents [R,Q,D],
-// context passed on, except by the last one, so that no unit gets an input it ignores. merge, text_layer: hidden = [B,L,D].
+// context passed on, except by the last one, so that no unit gets an input it ignores. merge, text_layer: hidden = [B,L,D] (L = 1 row
+// of T when packed, see PreparedBatch).
 // head: hidden = reward [B,K], context = feature h [B,D]. A batch without images skips from nothing to merge with undefined tensors; then
 // the parameters before embed_tokens take part in nothing and have no gradient.
 struct Activation {
@@ -37,18 +38,23 @@ struct Activation {
 
 // What every unit needs of a batch, computed once per micro-batch without gradients.
 struct PreparedBatch {
-  core::Tensor input_ids_BL;
+  core::Tensor input_ids_BL;            // packed: [1,T]
+  // Samples of different lengths are packed: they lie one behind the other in one row of T tokens, without padding, and attention stays
+  // within each (variable length, spec/training.md 1.1). These are their lengths then; empty: a row each.
+  std::vector<int64_t> packed_length_B;
+  core::Tensor begin_B;                 // int64, row of the flattened ids at which sample b begins
   core::Tensor pixels_RCHW;             // model dtype; undefined without images
   core::Tensor patch_mask_RS;           // bool
   core::Tensor vision_position_ids_RS;  // int64
   core::Tensor vision_bias_R11S;        // additive key mask; undefined when every patch is valid
   core::Tensor perceiver_bias_R11T;     // T = S + latents; undefined when every patch is valid
-  // Causal + padding + sliding window. Undefined where causal alone says the same about every position that counts: no row is padded
-  // on the left (right padding never reaches an earlier position) and the window, if any, spans the batch.
+  // Causal + padding + sliding window. Undefined where causal alone says the same: no row is padded (on the right: it is packed then) and
+  // the window, if any, spans the batch.
   core::Tensor text_bias_B1LL;
-  core::Tensor cos_LD, sin_LD;          // rotary tables, head_dim wide, model dtype; the first half of sin carries rot's minus sign
-  core::Tensor pool_index_B;            // int64
-  core::Tensor image_rows_I;            // int64, rows of the flattened [B*L] ids that hold image tokens; undefined without images
+  // Rotary tables (packed: of T positions), head_dim wide, model dtype; the first half of sin carries rot's minus sign.
+  core::Tensor cos_LD, sin_LD;
+  core::Tensor pool_index_B;            // int64, position in its sample
+  core::Tensor image_rows_I;            // int64, rows of the flattened ids that hold image tokens; undefined without images
 };
 // Throws DataError when image tokens and images don't match, or a token id lies outside of the vocabulary. Results lie where the batch does.
 PreparedBatch prepare(const ModelConfig& config, const data::Batch& batch, at::ScalarType dtype);
