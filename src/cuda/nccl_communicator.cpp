@@ -3,35 +3,18 @@
 
 #include <c10/cuda/CUDAFunctions.h>
 
-#include <mvrm/core/error.h>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <mvrm/core/error.h>
+#include <mvrm/dist/rendezvous.h>
 #include <thread>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 namespace mvrm::cuda {
 namespace {
 
 constexpr auto kPoll = std::chrono::microseconds(20);
 constexpr auto kLook = std::chrono::milliseconds(500);   // between two looks at the other ranks' processes
-
-std::chrono::milliseconds timeout_of(const dist::WorldConfig& world) {
-  return std::chrono::milliseconds(static_cast<int64_t>(world.timeout_seconds * 1000));
-}
-
-c10::intrusive_ptr<c10d::Store> make_store(const dist::WorldConfig& world) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(world.master_port);
-  options.isServer = world.rank == 0 && !world.agent_store;  // torchrun's agent is the server already
-  options.numWorkers = static_cast<size_t>(world.size);
-  options.waitWorkers = false;
-  options.timeout = timeout_of(world);
-  if (options.isServer && world.listen_fd >= 0) options.masterListenFd = world.listen_fd;
-  return c10::make_intrusive<c10d::PrefixStore>(world.store_prefix + "/nccl",
-                                                c10::make_intrusive<c10d::TCPStore>(world.master_addr, options));
-}
 
 at::Device device_of(const dist::WorldConfig& world) {
   const at::DeviceIndex devices = c10::cuda::device_count();
@@ -43,15 +26,13 @@ at::Device device_of(const dist::WorldConfig& world) {
   return {at::kCUDA, static_cast<at::DeviceIndex>(world.local_rank)};
 }
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
-
 }  // namespace
 
 template <class Call> auto NcclCommunicator::run(const char* operation, Call call) const {
   try {
     return call();
   } catch (const c10::DistError& error) {
-    lost(operation, first_line(error.what_without_backtrace()));
+    lost(operation, error.what_without_backtrace());
   }
 }
 
@@ -62,8 +43,8 @@ NcclCommunicator::NcclCommunicator(const dist::WorldConfig& world)
   c10::cuda::set_device(device_.index());
   run("rendezvous", [&] {
     auto options = c10d::ProcessGroupNCCL::Options::create(/*is_high_priority_stream=*/true);
-    options->timeout = timeout_of(world);
-    group_ = c10::make_intrusive<c10d::ProcessGroupNCCL>(make_store(world), static_cast<int>(rank_), static_cast<int>(size_), options);
+    options->timeout = dist::timeout_of(world);
+    group_ = c10::make_intrusive<c10d::ProcessGroupNCCL>(dist::meet(world, "nccl"), static_cast<int>(rank_), static_cast<int>(size_), options);
   });
   barrier();  // NCCL connects at the first collective: better to fail here than in the first step
 }
@@ -81,10 +62,7 @@ void NcclCommunicator::watch(const std::filesystem::path& folder) {
 
 void NcclCommunicator::lost(const char* operation, const std::string& why) const {
   broken_ = true;
-  const std::string who = heartbeat_ ? heartbeat_->diagnosis() : "look at the other ranks' messages";
-  throw core::Error(std::string(operation) + ": rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
-                        " lost a peer or waited too long for it: " + who + " (" + why + "); start the same command again to resume",
-                    core::ExitStatus::peer_lost);
+  dist::throw_peer_lost(operation, *this, heartbeat_, why);
 }
 
 void NcclCommunicator::finish(const char* operation, const Work& work) const {

@@ -1,34 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gloo through c10d: the only file of the program that knows its classes. GlooStore is never constructed here (docs/architecture.md).
 #include <ATen/ATen.h>
-#include <chrono>
 #include <functional>
-#include <mvrm/core/error.h>
-#include <mvrm/dist/communicator.h>
-#include <mvrm/dist/heartbeat.h>
-#include <optional>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <mvrm/dist/rendezvous.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 namespace mvrm::dist {
 
 namespace {
-
-std::chrono::milliseconds timeout_of(const WorldConfig& world) {
-  return std::chrono::milliseconds(static_cast<int64_t>(world.timeout_seconds * 1000));
-}
-
-c10::intrusive_ptr<c10d::Store> make_store(const WorldConfig& world) {
-  c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(world.master_port);
-  options.isServer = world.rank == 0 && !world.agent_store;   // torchrun's agent is the server already
-  options.numWorkers = static_cast<size_t>(world.size);
-  options.waitWorkers = false;
-  options.timeout = timeout_of(world);
-  if (options.isServer && world.listen_fd >= 0) options.masterListenFd = world.listen_fd;
-  return c10::make_intrusive<c10d::PrefixStore>(world.store_prefix + "/gloo", c10::make_intrusive<c10d::TCPStore>(world.master_addr, options));
-}
 
 class Gloo : public Communicator {
  public:
@@ -38,7 +17,7 @@ class Gloo : public Communicator {
       const bool loopback = world.master_addr == "127.0.0.1" || world.master_addr == "localhost";
       options->devices.push_back(loopback ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
                                           : c10d::ProcessGroupGloo::createDefaultDevice());
-      group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(make_store(world), static_cast<int>(rank_), static_cast<int>(size_), options);
+      group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(meet(world, "gloo"), static_cast<int>(rank_), static_cast<int>(size_), options);
     });
   }
   int64_t rank() const override { return rank_; }
@@ -96,12 +75,7 @@ class Gloo : public Communicator {
     try {
       collective();
     } catch (const std::exception& error) {
-      const std::string text = error.what();
-      const std::string who = heartbeat_ ? heartbeat_->diagnosis() : "look at the other ranks' messages";
-      throw core::Error(std::string(operation) + ": rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
-                            " lost a peer or waited too long for it: " + who + " (" + text.substr(0, text.find('\n')) +
-                            "); start the same command again to resume",
-                        core::ExitStatus::peer_lost);
+      throw_peer_lost(operation, *this, heartbeat_, error.what());
     }
   }
 
