@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "media_folders.h"
-
 #include <algorithm>
 #include <cctype>
+#include <mvrm/data/media_folders.h>
 
 namespace mvrm::data {
 

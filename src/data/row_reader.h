@@ -2,11 +2,11 @@
 // One row into one Sample: id, prompt, media, labels, preferences. Every complaint is a RowError "file:line: sample 'id': cause".
 #pragma once
 #include <mvrm/data/manifest.h>
+#include <mvrm/data/media_folders.h>
 
 #include <optional>
 
 #include "manifest_rows.h"
-#include "media_folders.h"
 #include "row_labels.h"
 
 namespace mvrm::data {

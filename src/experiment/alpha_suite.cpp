@@ -6,6 +6,7 @@
 #include <mvrm/eval/split.h>
 
 #include "figures.h"
+#include "seed_columns.h"
 #include "suite_table.h"
 
 namespace mvrm::experiment {
@@ -43,19 +44,17 @@ Arm chosen_arm(Study& study, int64_t seed) {
 
 ResultTable choice_table(Study& study, const std::vector<std::string>& dimensions) {
   ResultTable table{.title = "Chosen ratio in percent", .columns = dimensions, .rows = {}, .scale = 1, .digits = 2};
-  std::vector<std::vector<double>> columns(dimensions.size());
+  SeedColumns all;
   for (int64_t s = 0; s < study.seeds(); ++s) {
     const auto chosen = chosen_alpha(study, s);
-    ResultRow row{.method = "seed " + std::to_string(study.runs(Group::main, s).seed()), .values = {}};
-    for (size_t k = 0; k < dimensions.size(); ++k) {
-      columns[k].push_back(chosen.map.at(dimensions[k]));
-      row.values.push_back(summarise({columns[k].back()}));
-    }
-    table.rows.push_back(std::move(row));
+    std::vector<double> alpha_K;
+    for (const auto& dimension : dimensions) alpha_K.push_back(chosen.map.at(dimension));
+    SeedColumns alone;
+    alone.add(alpha_K);
+    all.add(alpha_K);
+    table.rows.push_back({.method = "seed " + std::to_string(study.runs(Group::main, s).seed()), .values = alone.summaries()});
   }
-  ResultRow mean{.method = "mean", .values = {}};
-  for (const auto& column : columns) mean.values.push_back(summarise(column));
-  table.rows.push_back(std::move(mean));
+  table.rows.push_back({.method = "mean", .values = all.summaries()});
   return table;
 }
 
@@ -66,13 +65,16 @@ report::Figure validation_figure(Study& study, const std::vector<std::string>& d
   curves.push_back({.name = "mean", .values = {}});
   for (const double alpha : study.config().experiment.alphas) {
     places.push_back(text_of(alpha));
-    std::vector<std::vector<double>> columns(curves.size());
+    SeedColumns columns;
     for (int64_t s = 0; s < study.seeds(); ++s) {
       const auto result = on_validation(study, s, alpha);
-      for (size_t k = 0; k < result.dimensions.size(); ++k) columns[k].push_back(100 * result.dimensions[k].spearman);
-      columns.back().push_back(100 * result.mean);
+      std::vector<double> spearman;
+      for (const auto& dimension : result.dimensions) spearman.push_back(100 * dimension.spearman);
+      spearman.push_back(100 * result.mean);
+      columns.add(spearman);
     }
-    for (size_t c = 0; c < curves.size(); ++c) curves[c].values.push_back(summarise(columns[c]).mean);
+    const auto means = columns.summaries();
+    for (size_t c = 0; c < curves.size(); ++c) curves[c].values.push_back(means[c].mean);
   }
   return {.name = "alpha", .caption = "Spearman x100 on the validation part by pruning ratio in percent, mean over seeds",
           .svg = curves_svg(places, curves, "alpha, percent")};

@@ -7,6 +7,7 @@
 #include <mvrm/refine/strategy.h>
 #include <nlohmann/json.hpp>
 
+#include "seed_columns.h"
 #include "suite_table.h"
 #include "truth.h"
 
@@ -65,18 +66,17 @@ ResultTable label_table(Study& study, const std::vector<double>& percents) {
   std::vector<double> shares_of = percents;
   shares_of.insert(shares_of.begin(), 100);
   for (const double percent : shares_of) {
-    std::vector<std::vector<double>> columns(4);
+    SeedColumns columns;
     for (int64_t s = 0; s < study.seeds(); ++s) {
       const influence::Profile& profile = study.profile(Group::main, s);
       const int64_t k = dimension_index(profile, config.correct_dimension);
       const auto rows = riskiest(profile, k, percent);
       std::vector<double> count(4, 0);
       for (const size_t n : rows) count[static_cast<size_t>(std::clamp<int64_t>(std::llround(profile.label_NK[static_cast<int64_t>(n)][k].item<double>()), 1, 4) - 1)] += 1;
-      for (size_t c = 0; c < 4; ++c) columns[c].push_back(count[c] / static_cast<double>(rows.size()));
+      for (double& share : count) share /= static_cast<double>(rows.size());
+      columns.add(count);
     }
-    ResultRow row{.method = percent == 100 ? "all labels" : "riskiest " + text_of(percent) + " %", .values = {}};
-    for (const auto& column : columns) row.values.push_back(summarise(column));
-    table.rows.push_back(std::move(row));
+    table.rows.push_back({.method = percent == 100 ? "all labels" : "riskiest " + text_of(percent) + " %", .values = columns.summaries()});
   }
   for (int label = 1; label <= 4; ++label) table.columns.push_back("label " + std::to_string(label));
   return table;

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <mvrm/core/files.h>
 #include <mvrm/report/document.h>
+#include <mvrm/report/markup.h>
 
 namespace mvrm::report {
 
@@ -18,20 +19,6 @@ constexpr const char* kStyle =
     "pre{background:#f6f8fa;padding:.8rem;overflow-x:auto}code{background:#f6f8fa}figure{margin:1.5rem 0}figcaption{color:#57606a}"
     "@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}pre,code{background:#161b22}th,td{border-color:#30363d}"
     "figure svg{background:#fff}}";
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
 
 // Text between backquotes becomes code; an odd one stays as it is.
 std::string inline_html(const std::string& text) {

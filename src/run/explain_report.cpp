@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <mvrm/core/error.h>
+#include <mvrm/report/markup.h>
 #include <mvrm/report/table.h>
 #include <mvrm/run/explain_run.h>
 #include <nlohmann/json.hpp>
@@ -27,16 +28,10 @@ Json rows_of(const at::Tensor& table_FK, int64_t k) {
   return values;
 }
 
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : text) safe += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
-  return safe;
-}
-
 std::string svg_text(double x, double y, const std::string& text, const std::string& more = "") {
   char place[64];
   std::snprintf(place, sizeof place, "<text x=\"%.1f\" y=\"%.1f\"", x, y);
-  return place + (more.empty() ? "" : " " + more) + ">" + escaped(text) + "</text>\n";
+  return place + (more.empty() ? "" : " " + more) + ">" + report::escaped(text) + "</text>\n";
 }
 
 struct Range { double low = 0, high = 0; };

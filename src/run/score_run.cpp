@@ -5,6 +5,7 @@
 #include <cmath>
 #include <mvrm/core/error.h>
 #include <mvrm/core/safetensors.h>
+#include <mvrm/data/media_folders.h>
 #include <mvrm/report/table.h>
 #include <mvrm/run/devices.h>
 #include <mvrm/run/score_run.h>
@@ -17,16 +18,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::vector<fs::path> pictures_of(const fs::path& folder) {
+std::vector<fs::path> frames_of(const fs::path& folder) {
   if (!fs::is_directory(folder)) throw core::DataError(folder.string() + ": not a folder of frames");
-  std::vector<fs::path> pictures;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    std::string extension = entry.path().extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (extension == ".jpg" || extension == ".jpeg" || extension == ".png") pictures.push_back(entry.path());
-  }
+  auto pictures = data::pictures_in(folder);
   if (pictures.empty()) throw core::DataError(folder.string() + ": holds no .jpg or .png frames");
-  std::sort(pictures.begin(), pictures.end());
   return pictures;
 }
 
@@ -37,7 +32,7 @@ data::Manifest manifest_of(const ScoreRunOptions& options, const std::vector<std
     manifest.samples.push_back({.id = video.string(), .prompt = options.prompt, .video = video});
   }
   for (const auto& folder : options.frame_folders) {
-    manifest.samples.push_back({.id = folder.string(), .prompt = options.prompt, .images = pictures_of(folder)});
+    manifest.samples.push_back({.id = folder.string(), .prompt = options.prompt, .images = frames_of(folder)});
   }
   return manifest;
 }

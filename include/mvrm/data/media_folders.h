@@ -24,7 +24,7 @@ class MediaFolders {
   std::vector<std::filesystem::path> frame_folders_, video_folders_;
 };
 
-// The .jpg, .jpeg and .png files of a folder by name.
+// The .jpg, .jpeg and .png files of a folder by name; none where it can't be read.
 std::vector<std::filesystem::path> pictures_in(const std::filesystem::path& folder);
 
 }  // namespace mvrm::data
