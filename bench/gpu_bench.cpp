@@ -61,19 +61,26 @@ model::RewardModel random_model(int64_t text_layers) {
   return model;
 }
 
-data::Batch random_batch(const model::ModelConfig& config, int64_t clips) {
+// Prompt b is b times `shorter` tokens shorter than the first.
+data::Batch random_batch(const model::ModelConfig& config, int64_t clips, int64_t shorter = 0) {
   const int64_t latents = config.perceiver.resampler_n_latents, length = kTextTokens + kFrames * (latents + kAroundFrame);
   data::Batch batch;
   for (int64_t b = 0; b < clips; ++b) batch.ids.push_back("clip " + std::to_string(b));
   batch.input_ids_BL = at::randint(3, 32000, {clips, length}, at::kLong);
-  for (int64_t f = 0; f < kFrames; ++f) batch.input_ids_BL.narrow(1, kTextTokens + f * (latents + kAroundFrame) + 1, latents).fill_(config.image_token_id);
   batch.attention_mask_BL = at::ones_like(batch.input_ids_BL);
+  for (int64_t b = 0; b < clips; ++b) {
+    const int64_t text = kTextTokens - b * shorter;
+    for (int64_t f = 0; f < kFrames; ++f) batch.input_ids_BL[b].narrow(0, text + f * (latents + kAroundFrame) + 1, latents).fill_(config.image_token_id);
+    batch.attention_mask_BL[b].narrow(0, length - b * shorter, b * shorter).zero_();
+  }
   batch.pixels_RCHW = at::rand({clips * kFrames, 3, kHeight, kWidth}) * 2 - 1;
   batch.label_BK = at::randint(1, 5, {clips, config.num_labels}).to(at::kFloat);
   return batch;
 }
 
-train::ClipShape shape_of(const data::Batch& batch) { return {.frames = kFrames, .height = kHeight, .width = kWidth, .tokens = batch.input_ids_BL.size(1)}; }
+train::ClipShape shape_of(const data::Batch& batch) {   // of a mean clip
+  return {.frames = kFrames, .height = kHeight, .width = kWidth, .tokens = batch.attention_mask_BL.sum().item<int64_t>() / batch.size()};
+}
 
 // Seconds of one call: the median of `repeats` behind a warm-up. `work` ends with a number of the device on the host.
 template <class Work> double seconds_of(int repeats, Work work) {
@@ -112,6 +119,16 @@ void bench_forward(const model::RewardModel& model, double peak_flops) {
             batch.input_ids_BL.size(1), peak_flops);
     }
   }
+}
+
+// Real prompts: as the pass above, but for their lengths.
+void bench_packed(const model::RewardModel& model, double peak_flops) {
+  constexpr int64_t kClips = 8, kShorter = 24;
+  const data::Batch batch = random_batch(model.config, kClips, kShorter);
+  const auto prepared = model::to_device(model::prepare(model.config, batch, model.dtype), kGpu);
+  allocator().resetPeakStats(0);
+  const double seconds = seconds_of(5, [&] { model::forward(model, prepared).reward_BK.cpu(); });
+  print({"score, 8 clips a pass, prompts of 8 lengths", kClips, seconds, kClips * train::flops_of(model.config, shape_of(batch)).forward()}, shape_of(batch).tokens, peak_flops);
 }
 
 // Gradients of one micro-batch in float32, units computed again; operations as a model needs them (3 forward passes), so the share of the
@@ -194,6 +211,7 @@ int main(int argc, char** argv) {
                   train::flops_of(model.config, shape_of(batch)).forward() / 1e12, model::attention_backend(model).c_str());
       std::puts("| one call | time | clips/s | tokens/s | TFLOP/s | of the peak | peak memory |\n|---|---|---|---|---|---|---|");
       bench_forward(model, peak_flops);
+      bench_packed(model, peak_flops);
       bench_gradient(model, peak_flops);
     }
     allocator().emptyCache();
