@@ -7,29 +7,12 @@
 #include <cmath>
 #include <set>
 
+#include "row_keys.h"
 #include "row_reader.h"
 
 namespace mvrm::data {
 
 namespace {
-
-// Keys that the writers below write themselves, in one form or another.
-const std::set<std::string> kOwnKeys = {"id",
-                                        "video",
-                                        "images",
-                                        "image",
-                                        "prompt",
-                                        "text prompt",
-                                        "video link",
-                                        "labels",
-                                        "score_list",
-                                        "preference",
-                                        "conversations",
-                                        "visual quality",
-                                        "temporal consistency",
-                                        "dynamic degree",
-                                        "text-to-video alignment",
-                                        "factual consistency"};
 
 // The caption inside a complete prompt, as VideoScore's scripts find it (spec/videoscore.md 3.8).
 std::string caption_in(const std::string& prompt) {
@@ -60,7 +43,7 @@ bool is_videofeedback_dimension(const std::string& name) {
 
 void count_lost_keys(const Written& from, const std::set<std::string>& lost, Losses& losses) {
   for (const auto& [key, value] : from.row.object.items()) {
-    if (!value.is_null() && (lost.contains(key) || !kOwnKeys.contains(key))) ++losses["'" + excerpt(key, 80) + "'"];
+    if (!value.is_null() && (lost.contains(key) || !sample_keys().contains(key))) ++losses["'" + excerpt(key, 80) + "'"];
   }
 }
 
@@ -96,7 +79,7 @@ std::optional<Json> as_mvrm(const Written& from, Losses&) {
   if (from.labels && !from.labels->any_scale) to["labels"] = from.labels->values;
   for (const auto& [key, value] : row.items()) {
     const bool carried = key == "preference" || key == "score_list" || (key == "video link" && from.video.empty());
-    if (!kOwnKeys.contains(key) || carried) to[key] = value;
+    if (!sample_keys().contains(key) || carried) to[key] = value;
   }
   return to;
 }

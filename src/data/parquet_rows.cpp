@@ -10,7 +10,8 @@
 #include <parquet/file_reader.h>
 
 #include <algorithm>
-#include <set>
+
+#include "row_keys.h"
 
 namespace mvrm::data {
 
@@ -27,26 +28,7 @@ constexpr int64_t kBytesOfRow = 256, kBytesOfCell = 64;  // what a row and a cel
 constexpr int kMaxTypeDepth = 16;
 
 // Columns that mean something to a data file; others are carried along where they can be.
-const std::set<std::string> kMeaningful = {"id",
-                                           "images",
-                                           "image",
-                                           "video",
-                                           "prompt",
-                                           "text prompt",
-                                           "video link",
-                                           "labels",
-                                           "score_list",
-                                           "preference",
-                                           "conversations",
-                                           "left_video",
-                                           "right_video",
-                                           "vote_type",
-                                           "idx",
-                                           "visual quality",
-                                           "temporal consistency",
-                                           "dynamic degree",
-                                           "text-to-video alignment",
-                                           "factual consistency"};
+bool is_meaningful(const std::string& name) { return sample_keys().contains(name) || pair_keys().contains(name); }
 
 [[noreturn]] void fail(const fs::path& path, const std::string& why) { throw core::DataError(path.string() + ": " + why); }
 
@@ -187,7 +169,7 @@ std::vector<int> columns_of(const fs::path& path, const parquet::arrow::FileRead
     if (!names.insert(name).second) fail(path, "column '" + excerpt(name, 80) + "' is there twice");
     if (has_json(*column.field->type())) {
       add_leaves(column, leaves);
-    } else if (kMeaningful.contains(name)) {
+    } else if (is_meaningful(name)) {
       fail(path, "column '" + name + "' has type " + excerpt(column.field->type()->ToString(), 80) + ", which a data file can't hold");
     }
   }

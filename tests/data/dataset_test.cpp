@@ -23,7 +23,7 @@ using mvrm::test::message_of;
 using mvrm::test::Scratch;
 
 Dataset grey_dataset(const Scratch& scratch, int64_t count, const DatasetConfig& config, int64_t threads = 1) {
-  return Dataset(mvrm::test::grey_manifest(scratch.path, count), mvrm::test::picture_processor(), config, {.threads = threads});
+  return Dataset(mvrm::test::grey_manifest(scratch.path, count), mvrm::test::tiny_processor(), config, {.threads = threads});
 }
 
 TEST(Dataset, GivesExamplesByIndex) {

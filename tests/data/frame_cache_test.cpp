@@ -38,7 +38,7 @@ class Frames : public testing::Test {
   test::Scratch scratch_{"frames"};
   fs::path folder_ = scratch_.path / "cache";
   Manifest manifest_ = test::grey_manifest(scratch_.path, 6);
-  Processor processor_ = test::picture_processor();
+  Processor processor_ = test::tiny_processor();
   core::Log log_;
 
   Dataset dataset(bool cached, int64_t bytes = int64_t{1} << 30) {

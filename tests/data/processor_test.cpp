@@ -27,7 +27,7 @@ Sample sample_of(const Scratch& scratch, int64_t frames, const std::string& prom
 // <s>, the text, then per frame: fake, two image tokens, fake, and the space that stands behind every image.
 TEST(Processor, PutsTwoFramesBehindThePrompt) {
   const Scratch scratch("processor1");
-  const auto example = make_example(sample_of(scratch, 2, "Hello world"), mvrm::test::picture_processor());
+  const auto example = make_example(sample_of(scratch, 2, "Hello world"), mvrm::test::tiny_processor());
   EXPECT_EQ(example.input_ids, (std::vector<int64_t>{1,   679, 75,  398, 329, 679, 122, 693, 357, 680, 700,
                                                      701, 701, 700, 679, 679, 700, 701, 701, 700, 679, 679}));
   EXPECT_EQ(example.pixels.levels_NCHW.sizes(), at::IntArrayRef({2, 3, 8, 12}));
@@ -37,7 +37,7 @@ TEST(Processor, PutsTwoFramesBehindThePrompt) {
 
 TEST(Processor, ACompletePromptKeepsItsOwnPlacesForFrames) {
   const Scratch scratch("processor2");
-  Processor processor = mvrm::test::picture_processor();
+  Processor processor = mvrm::test::tiny_processor();
   processor.prompt_template = {"Hello world {text_prompt}"};
   Sample sample = sample_of(scratch, 1, "<image>Hello world");
   sample.prompt_is_complete = true;
@@ -47,7 +47,7 @@ TEST(Processor, ACompletePromptKeepsItsOwnPlacesForFrames) {
 
 TEST(Processor, TheSampleRuleChoosesTheFrames) {
   const Scratch scratch("processor3");
-  Processor processor = mvrm::test::picture_processor();
+  Processor processor = mvrm::test::tiny_processor();
   processor.sample_rule = {.sampling = mvrm::video::Sampling::linspace, .max_frames = 3};
   const auto example = make_example(sample_of(scratch, 5, "p"), processor);
   EXPECT_EQ(example.frame_indices, (std::vector<int64_t>{0, 2, 4}));
@@ -57,7 +57,7 @@ TEST(Processor, TheSampleRuleChoosesTheFrames) {
 // Image tokens that were cut off would shift every later image feature (spec/videoscore.md 2.9).
 TEST(Processor, AnImageCutByTheTokenLimitIsAnErrorThatNamesTheSample) {
   const Scratch scratch("processor4");
-  Processor processor = mvrm::test::picture_processor();
+  Processor processor = mvrm::test::tiny_processor();
   processor.max_tokens = 18;  // inside the second image
   EXPECT_EQ(
       message_of([&] { make_example(sample_of(scratch, 2, "Hello world"), processor); }),
@@ -68,7 +68,7 @@ TEST(Processor, AnImageCutByTheTokenLimitIsAnErrorThatNamesTheSample) {
 
 TEST(Processor, MorePlacesThanFramesAreAnErrorThatNamesTheSample) {
   const Scratch scratch("processor5");
-  const std::string message = message_of([&] { make_example(sample_of(scratch, 1, "<image><image>"), mvrm::test::picture_processor()); });
+  const std::string message = message_of([&] { make_example(sample_of(scratch, 1, "<image><image>"), mvrm::test::tiny_processor()); });
   EXPECT_EQ(message.rfind("sample 'x': ", 0), 0U) << message;
 }
 
@@ -76,7 +76,7 @@ TEST(Processor, AMissingFrameIsAnErrorThatNamesSampleAndPath) {
   const Scratch scratch("processor6");
   Sample sample = sample_of(scratch, 2, "p");
   std::filesystem::remove(sample.images[1]);
-  EXPECT_EQ(message_of([&] { make_example(sample, mvrm::test::picture_processor()); }),
+  EXPECT_EQ(message_of([&] { make_example(sample, mvrm::test::tiny_processor()); }),
             "sample 'x': " + sample.images[1].string() + ": can't be opened: No such file or directory");
 }
 

@@ -13,7 +13,7 @@ namespace {
 class SizeOf : public testing::Test {
  protected:
   test::Scratch scratch_{"size_of"};
-  Processor processor_ = test::picture_processor();
+  Processor processor_ = test::tiny_processor();
 
   Sample clip(int frames, int width = 64, int height = 48) {
     Sample sample{.id = "clip", .prompt = "Hello world", .line = 1};

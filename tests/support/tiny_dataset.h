@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A data set of small pictures on disk and a random model that reads it: for tests that go from files to rewards.
 #pragma once
-#include <mvrm/core/files.h>
-#include <mvrm/data/dataset.h>
-#include <png.h>
-
 #include <cmath>
 #include <filesystem>
-#include <nlohmann/json.hpp>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "tests/support/golden.h"
 #include "tests/support/tiny_model.h"
+#include "tests/support/tiny_pictures.h"
 
 namespace mvrm::test {
 
@@ -25,25 +19,10 @@ inline model::RewardModel tiny_model_for_text(at::ScalarType dtype = at::kFloat)
   return model::random_reward_model(config, dtype, 5);
 }
 
-inline data::Processor tiny_processor() {
-  const auto golden = nlohmann::json::parse(core::read_file(committed_golden_file("tokenizer.json")));
-  const auto added = golden.at("tiny").at("added").get<std::map<std::string, int64_t>>();
-  return {.tokenizer = text::Tokenizer(committed_golden_file("tiny_tokenizer.model"), added, text::PrefixMode::per_segment),
-          .text_config = {.image_seq_len = 2, .do_image_splitting = false},
-          .prompt_template = {"{text_prompt}"},
-          .image_config = {.shortest_edge = 8, .longest_edge = 12},
-          .sample_rule = {}};
-}
-
 inline void write_picture(const std::filesystem::path& path, uint32_t height, uint32_t width, uint32_t seed) {
   std::vector<uint8_t> rgb(size_t{3} * height * width);
   for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>((i * (seed + 3) * 7 + seed * 31) % 256);
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  image.format = PNG_FORMAT_RGB;
-  image.height = height;
-  image.width = width;
-  if (png_image_write_to_file(&image, path.c_str(), 0, rgb.data(), 0, nullptr) == 0) throw std::runtime_error(path.string());
+  write_png(path, height, width, rgb);
 }
 
 // `count` samples "s0", "s1", …: one or two pictures of two sizes, prompts of several lengths, labels 1..4 for both dimensions;
