@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace mvrm::run { struct DataSection; }
+
 namespace mvrm::app {
 
 // argv[0] is the command's name.
@@ -31,9 +33,10 @@ bool parse(CLI::App& app, const Arguments& arguments);
 // Sampling options that score, profile and eval share.
 struct SamplingOptions {
   std::string sampling = "all";
-  int64_t max_frames = 16, max_bad_samples = 0;
+  int64_t max_frames = 16, max_bad_samples = 0, batch = 8;
   std::string workers = "auto", dtype = "f32";
 };
 void add_sampling_options(CLI::App& app, SamplingOptions& options);
+run::DataSection reading_of(const SamplingOptions& options);   // no files
 
 }  // namespace mvrm::app

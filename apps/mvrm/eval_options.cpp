@@ -35,9 +35,7 @@ mvrm::eval::Predictions read_source(const PredictionSource& source, const std::s
     return mvrm::eval::read_predictions(source.predictions, repeated);
   }
   run::EvalRunOptions options = source.model;
-  options.data.sampling = source.sampling.sampling;
-  options.data.max_frames = source.sampling.max_frames;
-  options.data.max_bad_samples = source.sampling.max_bad_samples;
+  options.data = reading_of(source.sampling);
   options.dtype = source.sampling.dtype;
   options.format = run::result_format_from_name(source.format);
   core::Context context = run::make_context({.workers = source.sampling.workers});

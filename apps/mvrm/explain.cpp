@@ -33,7 +33,8 @@ int explain(const Arguments& arguments) {
   if (ids->count() + profile->count() == 0) throw core::ConfigError("mvrm explain: give --id or --profile; see 'mvrm explain --help'");
   options.localise.fill = fill == "mean" ? influence::Fill::mean : influence::Fill::median;
   options.localise.regions = regions == "alone" ? influence::Regions::alone : influence::Regions::hidden;
-  options.data = {.sampling = sampling.sampling, .max_frames = sampling.max_frames, .max_bad_samples = sampling.max_bad_samples};
+  options.data = reading_of(sampling);
+  options.localise.batch = sampling.batch;
   options.dtype = sampling.dtype;
 
   const run::ExplainResult result = run::explain_run(options, run::make_context({.workers = sampling.workers}));

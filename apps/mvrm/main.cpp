@@ -2,6 +2,7 @@
 // The list of commands, and the one place that turns an error into a line and an exit status.
 #include "commands.h"
 
+#include <c10/util/Exception.h>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -86,6 +87,11 @@ int main(int argc, char** argv) {
   } catch (const std::filesystem::filesystem_error& error) {
     print_error(error);
     return static_cast<int>(mvrm::core::ExitStatus::io);
+  } catch (const c10::OutOfMemoryError& error) {
+    const std::string why = error.what_without_backtrace();
+    print_error(mvrm::core::Error(why.substr(0, why.find(". ")) + "; fewer clips a pass (--batch, data.batch) or a smaller train.micro_batch need less, "
+                                  "'mvrm estimate' says what training needs", mvrm::core::ExitStatus::failed));
+    return static_cast<int>(mvrm::core::ExitStatus::failed);
   } catch (const std::exception& error) {
     print_error(error);
     return static_cast<int>(mvrm::core::ExitStatus::failed);

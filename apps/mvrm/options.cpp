@@ -3,6 +3,7 @@
 
 #include <iostream>
 #include <mvrm/core/error.h>
+#include <mvrm/run/run_config.h>
 
 namespace mvrm::app {
 
@@ -31,8 +32,13 @@ void add_sampling_options(CLI::App& app, SamplingOptions& options) {
   app.add_option("--max-frames", options.max_frames, "upper bound of linspace and stride")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--max-bad-samples", options.max_bad_samples, "bad samples that are skipped before the command ends with status 3")
       ->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--batch", options.batch, "clips of one shape that share a forward pass; fewer need less memory")->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--dtype", options.dtype, "dtype of the model")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
   app.add_option("--workers", options.workers, "worker threads: auto or a number")->capture_default_str();
+}
+
+run::DataSection reading_of(const SamplingOptions& options) {
+  return {.sampling = options.sampling, .max_frames = options.max_frames, .max_bad_samples = options.max_bad_samples, .batch = options.batch, .workers = options.workers};
 }
 
 }  // namespace mvrm::app

@@ -78,7 +78,7 @@ int profile(const Arguments& arguments) {
   if (from->count() == 0 && (model->count() == 0 || data->count() == 0)) throw core::ConfigError("mvrm profile: give --model and --data, or --from; see 'mvrm profile --help'");
   if (features->count() > 0 && options.features.empty()) options.features = "f32";
   for (const auto& text : checkpoints) options.checkpoints.push_back(parse_checkpoint(text));
-  options.data = {.sampling = sampling.sampling, .max_frames = sampling.max_frames, .max_bad_samples = sampling.max_bad_samples};
+  options.data = reading_of(sampling);
   options.dtype = sampling.dtype;
   options.fit_head = !no_fit;
 

@@ -34,9 +34,7 @@ int score(const Arguments& arguments) {
   const bool files = video->count() + frames->count() > 0;
   if (files == (data->count() > 0)) throw core::ConfigError("mvrm score: give either --data, or --video / --frames; see 'mvrm score --help'");
   if (files && prompt->count() == 0) throw core::ConfigError("mvrm score: --video and --frames need --prompt: the model scores a video for a text");
-  options.data.sampling = sampling.sampling;
-  options.data.max_frames = sampling.max_frames;
-  options.data.max_bad_samples = sampling.max_bad_samples;
+  options.data = reading_of(sampling);
   options.dtype = sampling.dtype;
   options.keep_features = !features.empty();
   const dist::WorldConfig world = dist::world_from_environment();

@@ -7,9 +7,9 @@
 namespace mvrm::data {
 
 inline const std::set<std::string>& sample_keys() {
-  static const std::set<std::string> keys{"id", "video", "images", "image", "prompt", "text prompt", "video link", "labels", "score_list", "preference",
-                                          "conversations", "visual quality", "temporal consistency", "dynamic degree", "text-to-video alignment",
-                                          "factual consistency"};
+  static const std::set<std::string> keys{"id", "video", "images", "image", "prompt", "text prompt", "video link", "labels", "score_list",
+                                          "preference", "conversations", "visual quality", "temporal consistency", "dynamic degree",
+                                          "text-to-video alignment", "factual consistency"};
   return keys;
 }
 // What rows of pairs have beside them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "rendezvous.h"
+
 #include <mvrm/core/error.h>
-#include <mvrm/dist/rendezvous.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
@@ -21,7 +22,8 @@ c10::intrusive_ptr<c10d::Store> meet(const WorldConfig& world, const std::string
   return c10::make_intrusive<c10d::PrefixStore>(world.store_prefix + "/" + name, c10::make_intrusive<c10d::TCPStore>(world.master_addr, options));
 }
 
-void throw_peer_lost(const std::string& operation, const Communicator& comm, const std::optional<Heartbeat>& heartbeat, const std::string& why) {
+void throw_peer_lost(const std::string& operation, const Communicator& comm, const std::optional<Heartbeat>& heartbeat,
+                     const std::string& why) {
   const std::string who = heartbeat ? heartbeat->diagnosis() : "look at the other ranks' messages";
   throw core::Error(operation + ": rank " + std::to_string(comm.rank()) + " of " + std::to_string(comm.size()) +
                         " lost a peer or waited too long for it: " + who + " (" + why.substr(0, why.find('\n')) +

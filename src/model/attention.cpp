@@ -47,13 +47,12 @@ core::Tensor attention(const AttentionInput& input) {
 }
 
 core::Tensor packed_attention(const AttentionInput& input, std::span<const int64_t> lengths) {
+  const at::IntArrayRef sizes(lengths.data(), lengths.size());
+  const auto query = input.query_BHLE.split_with_sizes(sizes, 2), key = input.key_BGTE.split_with_sizes(sizes, 2),
+             value = input.value_BGTE.split_with_sizes(sizes, 2);
   std::vector<at::Tensor> mixed;
-  int64_t begin = 0;
-  for (const int64_t length : lengths) {
-    mixed.push_back(attention({.query_BHLE = input.query_BHLE.narrow(2, begin, length), .key_BGTE = input.key_BGTE.narrow(2, begin, length),
-                               .value_BGTE = input.value_BGTE.narrow(2, begin, length), .bias = {}, .causal = input.causal}));
-    begin += length;
-  }
+  for (size_t b = 0; b < lengths.size(); ++b)
+    mixed.push_back(attention({.query_BHLE = query[b], .key_BGTE = key[b], .value_BGTE = value[b], .bias = {}, .causal = input.causal}));
   return at::cat(mixed, 1);
 }
 

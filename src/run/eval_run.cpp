@@ -92,7 +92,7 @@ eval::Predictions eval_run(const EvalRunOptions& options, dist::Communicator& co
   const eval::OnRow add = [&](const eval::Predictions& rows, int64_t row) {
     if (log && rows.errors[static_cast<size_t>(row)].empty()) log->append(eval::prediction_line(rows, row, made_by));
   };
-  const eval::Predictions fresh = eval::predict(model, dataset, 8, comm, context, false, add);
+  const eval::Predictions fresh = eval::predict(model, dataset, options.data.batch, comm, context, false, add);
   eval::Predictions all = in_order(manifest, fresh, finished);
   if (log) {
     eval::write_predictions(log_path, all, made_by);

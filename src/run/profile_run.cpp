@@ -35,7 +35,7 @@ influence::Profile from_model(const ProfileRunOptions& options, dist::Communicat
   const model::RewardModel model = model::load_reward_model(options.model_dir, dtype, context.seed, at::Device(context.device));
   if (comm.is_main()) log_device(model, context);
   const auto dataset = open_dataset(options.data, options.data_file, options.model_dir, context);
-  influence::ProfileOptions pass{.feature_dtype = feature_dtype(options.features), .space = {}, .model_dir = options.model_dir};
+  influence::ProfileOptions pass{.batch = options.data.batch, .feature_dtype = feature_dtype(options.features), .space = {}, .model_dir = options.model_dir};
   if (!options.space.empty()) pass.space = influence::space_from_name(options.space);
   return influence::compute_profile(model, *dataset, pass, comm, context, options.out_dir);
 }

@@ -2,6 +2,7 @@
 #include <mvrm/run/run_lock.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fcntl.h>
 #include <mvrm/core/error.h>
@@ -35,9 +36,11 @@ RunLock::RunLock(const std::filesystem::path& directory, const std::string& opti
   if (descriptor_ < 0) throw core::io_error(path.string() + ": can't be opened: " + std::strerror(errno));
   struct flock wanted = whole_file();
   if (::fcntl(descriptor_, F_OFD_SETLK, &wanted) != 0) {
-    const auto error = taken(directory, option, descriptor_);
+    const int why = errno;
+    const auto busy = taken(directory, option, descriptor_);
     ::close(descriptor_);
-    throw error;
+    if (why == EAGAIN || why == EACCES) throw busy;
+    throw core::io_error(path.string() + ": can't be locked: " + std::strerror(why));
   }
   char host[256] = "?";
   ::gethostname(host, sizeof host - 1);
@@ -49,7 +52,7 @@ RunLock::RunLock(const std::filesystem::path& directory, const std::string& opti
 RunLock::~RunLock() { ::close(descriptor_); }
 
 void require_unlocked(const std::filesystem::path& directory, const std::string& option) {
-  const int descriptor = ::open((directory / ".lock").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  const int descriptor = ::open((directory / ".lock").c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
   if (descriptor < 0) return;
   struct flock found = whole_file();
   const bool asked = ::fcntl(descriptor, F_OFD_GETLK, &found) == 0;
@@ -61,15 +64,18 @@ void require_unlocked(const std::filesystem::path& directory, const std::string&
 std::unique_ptr<RunLock> lock_directory(const std::filesystem::path& directory, const std::string& option, dist::Communicator& comm) {
   std::unique_ptr<RunLock> lock;
   std::string problem;
+  auto status = core::ExitStatus::usage;
   if (comm.is_main()) {
     try {
       lock = std::make_unique<RunLock>(directory, option);
-    } catch (const core::ConfigError& error) {
+    } catch (const core::Error& error) {
       problem = error.what();
+      status = error.status();
     }
   }
   problem = dist::gather_texts(comm, problem).front();
-  if (!problem.empty()) throw core::ConfigError(problem);
+  status = static_cast<core::ExitStatus>(std::lround(dist::gather_values(comm, static_cast<double>(status)).front()));
+  if (!problem.empty()) throw core::Error(problem, status);
   return lock;
 }
 

@@ -20,6 +20,9 @@ namespace {
 
 std::vector<fs::path> frames_of(const fs::path& folder) {
   if (!fs::is_directory(folder)) throw core::DataError(folder.string() + ": not a folder of frames");
+  std::error_code error;
+  fs::directory_iterator(folder, error);
+  if (error) throw core::io_error(folder.string() + ": can't be read: " + error.message());
   auto pictures = data::pictures_in(folder);
   if (pictures.empty()) throw core::DataError(folder.string() + ": holds no .jpg or .png frames");
   return pictures;
@@ -51,7 +54,7 @@ ScoreResult score_run(const ScoreRunOptions& options, dist::Communicator& comm, 
   const video::SampleRule rule{.sampling = video::sampling_from_name(options.data.sampling), .max_frames = options.data.max_frames};
   data::Dataset dataset(manifest_of(options, model.config.dimensions), data::load_processor(options.model_dir, rule),
                         {.max_bad_samples = options.data.max_bad_samples}, context);
-  ScoreResult result{.predictions = eval::predict(model, dataset, 8, comm, context, options.keep_features), .sources = {}};
+  ScoreResult result{.predictions = eval::predict(model, dataset, options.data.batch, comm, context, options.keep_features), .sources = {}};
   for (const auto& sample : dataset.manifest().samples) result.sources.push_back(source_of(sample));
   return result;
 }

@@ -126,9 +126,10 @@ std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const d
   return std::move(plan);
 }
 
-eval::EvalResult evaluate(const model::RewardModel& model, data::Dataset& dataset, const fs::path& run_dir, dist::Communicator& comm,
+eval::EvalResult evaluate(const model::RewardModel& model, data::Dataset& dataset, const RunConfig& config, dist::Communicator& comm,
                           const core::Context& context) {
-  const eval::Predictions predictions = eval::predict(model, dataset, 8, comm, context);
+  const fs::path& run_dir = config.run.dir;
+  const eval::Predictions predictions = eval::predict(model, dataset, config.data.batch, comm, context);
   const eval::EvalResult result = eval::evaluate_spearman(predictions);
   if (comm.is_main()) {
     eval::write_predictions(run_dir / "predictions.jsonl", predictions);
@@ -196,7 +197,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     job.config.tensorboard = config.log.tensorboard;
     job.evaluate_every = eval_set ? config.eval.every : 0;
     job.evaluate = [&](const model::RewardModel& current) {
-      return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, 8, comm, run_context)));
+      return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, config.data.batch, comm, run_context)));
     };
     const auto online = comm.is_main() ? collect_online(config, dataset->manifest(), *plan, key, run_context) : nullptr;
     if (online) job.observe = observer(*online, dataset->manifest(), *plan, config.training.checkpoint.every);
@@ -208,7 +209,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     if (comm.is_main()) write_stamp(config.run.dir, key);
   }
   if (!eval_set) return outcome;
-  outcome.evaluation = evaluate(model, *eval_set, config.run.dir, comm, run_context);
+  outcome.evaluation = evaluate(model, *eval_set, config, comm, run_context);
   if (comm.is_main()) write_stamp(config.run.dir, evaluation_key, "evaluated");
   comm.barrier();   // other ranks may read the files next
   return outcome;

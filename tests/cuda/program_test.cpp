@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program as a user of a GPU node starts it: train, score, profile, and one process for each GPU.
 #include <gtest/gtest.h>
+#include <chrono>
 #include <mvrm/dist/plugin.h>
 #include <nlohmann/json.hpp>
 
@@ -108,10 +109,15 @@ TEST_F(GpuProgram, ALostGpuRankEndsTheOthersAndIsNamed) {
     ::usleep(100'000);
   }
   ASSERT_GT(rank1, 0) << slurp(log);
+  const auto begin = std::chrono::steady_clock::now();
   ::kill(rank1, SIGKILL);
   int status = 0;
   ::waitpid(launcher, &status, 0);
-  EXPECT_NE(slurp(log).find("rank 1"), std::string::npos) << slurp(log);
+  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), 5);
+  EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7) << slurp(log);
+  const std::string said = slurp(log), lost = "rank 0 of 2 lost a peer";   // rank 0's own words: the launcher names rank 1 too
+  ASSERT_NE(said.find(lost), std::string::npos) << said;
+  EXPECT_NE(said.find("rank 1", said.find(lost)), std::string::npos) << said;
 }
 
 }  // namespace

@@ -80,7 +80,9 @@ TEST(Prepare, BuildsABiasOnlyWhereCausalAttentionDoesNotSuffice) {
   config.text.sliding_window.reset();
   batch.input_ids_BL = batch.input_ids_BL.flip(1);
   batch.attention_mask_BL = batch.attention_mask_BL.flip(1);
-  EXPECT_TRUE(prepare(config, batch, at::kFloat).text_bias_B1LL.defined());
+  prepared = prepare(config, batch, at::kFloat);
+  EXPECT_TRUE(prepared.text_bias_B1LL.defined());
+  EXPECT_TRUE(prepared.packed_length_B.empty());
 }
 
 TEST(Prepare, PoolsThePositionBeforeTheFirstPad) {
@@ -106,6 +108,10 @@ TEST(Prepare, PacksSamplesOfDifferentLengths) {
   EXPECT_TRUE(at::equal(packed.begin_B, at::tensor({0, 3, 4}, at::kLong)));
   EXPECT_TRUE(at::equal(packed.pool_index_B, at::tensor({2, 0, 1}, at::kLong)));
   EXPECT_FALSE(packed.text_bias_B1LL.defined());
+  ModelConfig unpadded = config;
+  unpadded.pad_token_id.reset();   // the mask alone says what is padding
+  EXPECT_EQ(prepare(unpadded, batch, at::kDouble).packed_length_B, packed.packed_length_B);
+  EXPECT_TRUE(at::equal(prepare(unpadded, batch, at::kDouble).pool_index_B, packed.pool_index_B));
   const at::Tensor position = at::tensor({0, 1, 2, 0, 0, 1}, at::kLong);   // each begins at 0 again
   data::Batch alone;
   alone.ids = {"three"};
@@ -115,6 +121,30 @@ TEST(Prepare, PacksSamplesOfDifferentLengths) {
   EXPECT_TRUE(row.packed_length_B.empty());
   EXPECT_TRUE(at::equal(packed.cos_LD, row.cos_LD.index_select(0, position)));
   EXPECT_TRUE(at::equal(packed.sin_LD, row.sin_LD.index_select(0, position)));
+}
+
+// The reference pools before the first pad id, wherever it stands.
+TEST(Prepare, APadIdInsideOfAPackedPromptIsPooledAsAlone) {
+  const RewardModel model = test::tiny_model(at::kDouble);
+  data::Batch batch;
+  batch.ids = {"short", "odd"};
+  batch.input_ids_BL = at::tensor({5, 6, 0, 0, /**/ 7, 8, 0, 9}, at::kLong).view({2, 4});
+  batch.attention_mask_BL = at::tensor({1, 1, 0, 0, /**/ 1, 1, 1, 1}, at::kLong).view({2, 4});
+  const PreparedBatch packed = prepare(model.config, batch, at::kDouble);
+  EXPECT_EQ(packed.packed_length_B, (std::vector<int64_t>{2, 4}));
+  EXPECT_TRUE(at::equal(packed.pool_index_B, at::tensor({1, 1}, at::kLong)));
+  data::Batch odd;
+  odd.ids = {"odd"};
+  odd.input_ids_BL = batch.input_ids_BL.narrow(0, 1, 1);
+  odd.attention_mask_BL = batch.attention_mask_BL.narrow(0, 1, 1);
+  EXPECT_TRUE(at::allclose(forward(model, odd).reward_BK[0], forward(model, batch).reward_BK[1], 1e-12, 1e-12));
+}
+
+TEST(Prepare, NeighboursOfAnotherLengthChangeNoRewardInFloat32) {
+  const RewardModel model = test::tiny_model();
+  const RewardOutput together = forward(model, test::tiny_batch(model.config, 4));
+  for (int64_t b = 0; b < 4; ++b)
+    EXPECT_TRUE(at::allclose(forward(model, test::tiny_batch(model.config, 1, 1, b)).reward_BK[0], together.reward_BK[b], 1e-5, 1e-6)) << b;
 }
 
 TEST(Prepare, NeighboursOfAnotherLengthChangeNoRewardAndNoPrefix) {

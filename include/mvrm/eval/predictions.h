@@ -29,7 +29,7 @@ struct Predictions {
 // Told of every row of `predictions` as soon as it is whole, never from two threads at once; on the rank that computed it.
 using OnRow = std::function<void(const Predictions& predictions, int64_t row)>;
 
-// Scores every sample, batches of equal shape, ranks take interleaved rows, every rank gets all. Bad samples: row of NaN and the error
+// Scores every sample, `batch` clips of equal shape in a pass, ranks take interleaved rows, every rank gets all. Bad samples: row of NaN and the error
 // text.
 Predictions predict(const model::RewardModel& model, data::Dataset& dataset, int64_t batch, dist::Communicator& comm,
                     const core::Context& context, bool keep_features = false, const OnRow& on_row = {});

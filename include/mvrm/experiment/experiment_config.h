@@ -78,6 +78,7 @@ template <class Visitor> void describe(Visitor& v, DataFilesSection& c) {
   v("sampling", c.reading.sampling, "which frames of a clip are used", config::one_of({"all", "linspace", "stride"}));
   v("max_frames", c.reading.max_frames, "upper bound of linspace and stride", config::at_least(1));
   v("max_bad_samples", c.reading.max_bad_samples, "bad samples that are skipped before a run ends with status 3", config::at_least(0));
+  v("batch", c.reading.batch, "clips of one shape that share a forward pass where nothing is trained", config::at_least(1));
   v("cache", c.reading.cache, "folder for intermediate files (unused when empty)");
 }
 template <class Visitor> void describe(Visitor& v, BackboneSection& c) {

@@ -7,7 +7,7 @@
 
 namespace mvrm::model {
 
-// For the log, e.g. "vision flash, text flash": what unpadded batches get on the model's device.
+// For the log, e.g. "vision flash, text flash": what batches without a mask get on the model's device.
 std::string attention_backend(const RewardModel& model);
 
 }  // namespace mvrm::model

@@ -25,9 +25,9 @@ struct ForwardExtras {
 // of the prompt with the same text behind each of them: only then is the prefix the prompt of the shorter clip.
 std::vector<int64_t> prefix_positions(const data::Example& example, const ModelConfig& config);
 
-// `indices` are cut into chunks of `batch`; clips of one chunk with as many frames of the same size share a forward pass, so the numbers do
-// not depend on the number of workers; their prompts may differ in length. `deliver` gets one finished chunk at a time, in any order of chunks, never from two threads at once.
-// The first error of a worker is thrown here.
+// `indices` are cut into chunks of `batch`; clips of one chunk with as many frames of the same size share a forward pass, whatever the
+// length of their prompts, so the numbers do not depend on the number of workers. `deliver` gets one finished chunk at a time, in any
+// order of chunks, never from two threads at once. The first error of a worker is thrown here.
 void forward_pass(const RewardModel& model, data::Dataset& dataset, const std::vector<int64_t>& indices, int64_t batch,
                   const core::Context& context, const std::string& title,
                   const std::function<void(std::span<const SampleOutput>)>& deliver, const ForwardExtras& extras = {});

@@ -28,8 +28,8 @@ struct Unit {
 std::vector<Unit> make_units(const ModelConfig& config);
 
 // What flows between units. vision_*: hidden = patches [R,S,Dv]. projection: context = [R,S,D]. perceiver_layer: hidden = latents [R,Q,D],
-// context passed on, except by the last one, so that no unit gets an input it ignores. merge, text_layer: hidden = [B,L,D] (L = 1 row
-// of T when packed, see PreparedBatch).
+// context passed on, except by the last one, so that no unit gets an input it ignores. merge, text_layer: hidden = [B,L,D], or [1,T,D]
+// when packed (PreparedBatch).
 // head: hidden = reward [B,K], context = feature h [B,D]. A batch without images skips from nothing to merge with undefined tensors; then
 // the parameters before embed_tokens take part in nothing and have no gradient.
 struct Activation {
@@ -48,12 +48,12 @@ struct PreparedBatch {
   core::Tensor vision_position_ids_RS;  // int64
   core::Tensor vision_bias_R11S;        // additive key mask; undefined when every patch is valid
   core::Tensor perceiver_bias_R11T;     // T = S + latents; undefined when every patch is valid
-  // Causal + padding + sliding window. Undefined where causal alone says the same: no row is padded (on the right: it is packed then) and
-  // the window, if any, spans the batch.
+  // Causal + padding + sliding window. Undefined where causal alone says the same: no row is padded (on the right: it is packed then),
+  // none is pooled in its padding, and the window, if any, spans the batch. With it nothing is packed.
   core::Tensor text_bias_B1LL;
   // Rotary tables (packed: of T positions), head_dim wide, model dtype; the first half of sin carries rot's minus sign.
   core::Tensor cos_LD, sin_LD;
-  core::Tensor pool_index_B;            // int64, position in its sample
+  core::Tensor pool_index_B;            // int64, position behind begin_B
   core::Tensor image_rows_I;            // int64, rows of the flattened ids that hold image tokens; undefined without images
 };
 // Throws DataError when image tokens and images don't match, or a token id lies outside of the vocabulary. Results lie where the batch does.

@@ -15,7 +15,7 @@ struct ModelSection { std::filesystem::path path; std::string dtype = "f32", ini
 struct DataSection {
   std::filesystem::path train, validation, test;
   std::string sampling = "all";
-  int64_t max_frames = 16, max_bad_samples = 0;
+  int64_t max_frames = 16, max_bad_samples = 0, batch = 8;
   std::string workers = "auto";
   std::filesystem::path cache;
   double cache_gib = 100;
@@ -58,6 +58,7 @@ template <class Visitor> void describe(Visitor& v, DataSection& c) {
   v("sampling", c.sampling, "which frames of a clip are used", config::one_of({"all", "linspace", "stride"}));
   v("max_frames", c.max_frames, "upper bound of linspace and stride", config::at_least(1));
   v("max_bad_samples", c.max_bad_samples, "bad samples that are skipped before the run ends with status 3", config::at_least(0));
+  v("batch", c.batch, "clips of one shape that share a forward pass where nothing is trained; fewer need less memory", config::at_least(1));
   v("workers", c.workers, "worker threads of this process: auto or a number");
   v("cache", c.cache, "folder that keeps decoded and resized frames for later epochs and runs, on one machine or shared; empty: none");
   v("cache_gib", c.cache_gib, "most that this folder holds, in GiB (a clip of 16 frames takes about 9 MB)", config::positive);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ranks do alike over Gloo and over NCCL: meet at a TCP store, and say that a peer is lost. Only these two include it: the store's
-// headers take ten seconds to compile.
+// What ranks do alike over Gloo and over NCCL: meet at a TCP store, and say that a peer is lost. No public header: c10d's own take ten
+// seconds to compile.
 #pragma once
 #include <chrono>
 #include <mvrm/dist/communicator.h>
@@ -15,6 +15,7 @@ std::chrono::milliseconds timeout_of(const WorldConfig& world);
 // Rank 0 serves it, unless torchrun's agent does already. `name` keeps the keys of two backends apart. Throws c10::DistError.
 c10::intrusive_ptr<c10d::Store> meet(const WorldConfig& world, const std::string& name);
 // Throws Error (peer_lost) naming the operation, this rank, the peer where a heartbeat tells it, and the first line of `why`.
-[[noreturn]] void throw_peer_lost(const std::string& operation, const Communicator& comm, const std::optional<Heartbeat>& heartbeat, const std::string& why);
+[[noreturn]] void throw_peer_lost(const std::string& operation, const Communicator& comm, const std::optional<Heartbeat>& heartbeat,
+                                  const std::string& why);
 
 }  // namespace mvrm::dist
