@@ -2,6 +2,8 @@
 // Two jobs in one directory (spec/reliability.md R16): the second is refused within a second and told of the first, and what a killed one
 // leaves holds nobody up.
 #include <gtest/gtest.h>
+#include <mvrm/config/yaml_reader.h>
+#include <mvrm/core/files.h>
 #include <thread>
 
 #include "tests/reliability/jobs.h"
@@ -52,6 +54,10 @@ TEST_F(Lock, ASecondTrainingIsRefusedAndNamesTheFirst) {
     std::printf("second training | refused after %.3f s\n", seconds);
     EXPECT_NE(second.said(0).find(owner(ranks.front()) + "run.dir"), std::string::npos) << second.said(0);
     EXPECT_EQ(second.said(1), second.said(0));
+    core::write_file_atomic(scratch_.path / "run.yaml", config::to_yaml(config));
+    const Outcome launcher = mvrm("train --quiet --config '" + (scratch_.path / "run.yaml").string() + "' --nproc-per-node 2");
+    EXPECT_EQ(launcher.status, 2) << launcher.err;
+    EXPECT_EQ(launcher.err, "mvrm: error: " + dir_.string() + ": " + owner(ranks.front()) + "run.dir\n");
     ::kill(ranks.front(), SIGKILL);
   });
   EXPECT_EQ(statuses.front(), 128 + SIGKILL);
