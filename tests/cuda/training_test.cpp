@@ -2,6 +2,7 @@
 // Whole runs of a tiny model on a GPU: the CPU's numbers in float64, and the same bits whenever they are asked for twice.
 #include <gtest/gtest.h>
 #include <mvrm/core/random.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/train/ranks.h"
 
@@ -9,6 +10,7 @@ namespace mvrm {
 namespace {
 
 using test::run_tiny;
+using test::TinyRun;
 
 class GpuTraining : public testing::Test {
  protected:
@@ -69,6 +71,39 @@ TEST_F(GpuTraining, ResumesBitForBitAndOnTheCpu) {
     elsewhere.device = at::kCPU;
     elsewhere.config.dist.order = "fast";
     EXPECT_LT(test::worst_difference(expected, run_tiny(elsewhere, samples_)), 1e-8);
+  }
+}
+
+// A checkpoint behind every step, so that the first one that differs is known: does a run not repeat itself, or not resume?
+TEST_F(GpuTraining, Bfloat16RepeatsAndResumesStepByStep) {
+  constexpr int64_t kSteps = 12, kCut = 7;
+  constexpr int kTimes = 10;
+  const auto state_of = [](const TinyRun& of, int64_t step) {   // weights in float32 and both moments
+    const auto manifest = of.dir / "checkpoints" / ("step-" + std::to_string(step)) / "manifest.json";
+    return nlohmann::json::parse(test::slurp(manifest)).at("files").begin()->at("sha256").get<std::string>();
+  };
+  const auto new_run = [&] {
+    TinyRun made = run(gpu_, at::kBFloat16, kSteps);
+    made.config.checkpoint = {.every = 1, .keep = kSteps};
+    return made;
+  };
+  const TinyRun first = new_run();
+  run_tiny(first, samples_);
+  const auto expect_same = [&](const TinyRun& other, int64_t from, const std::string& what) {
+    for (int64_t step = from; step < kSteps; ++step) ASSERT_EQ(state_of(other, step), state_of(first, step)) << what << " differs from step " << step << " on";
+  };
+  for (int i = 0; i < kTimes; ++i) {
+    const TinyRun again = new_run();
+    run_tiny(again, samples_);
+    expect_same(again, 1, "uncut run " + std::to_string(i + 2));
+  }
+  for (int i = 0; i < kTimes; ++i) {
+    TinyRun rest = new_run();
+    std::filesystem::copy(first.dir, rest.dir, std::filesystem::copy_options::recursive);
+    for (int64_t step = kCut + 1; step < kSteps; ++step) std::filesystem::remove_all(rest.dir / "checkpoints" / ("step-" + std::to_string(step)));
+    rest.resume = "auto";
+    run_tiny(rest, samples_);
+    expect_same(rest, kCut + 1, "run resumed behind step " + std::to_string(kCut));
   }
 }
 
