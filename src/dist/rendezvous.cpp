@@ -1,17 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rendezvous.h"
 
+#include <csignal>
 #include <mvrm/core/error.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 namespace mvrm::dist {
 
+namespace {
+
+void survive_broken_pipes() {
+  struct sigaction now {};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace
+
 std::chrono::milliseconds timeout_of(const WorldConfig& world) {
   return std::chrono::milliseconds(static_cast<int64_t>(world.timeout_seconds * 1000));
 }
 
 c10::intrusive_ptr<c10d::Store> meet(const WorldConfig& world, const std::string& name) {
+  survive_broken_pipes();
   c10d::TCPStoreOptions options;
   options.port = static_cast<uint16_t>(world.master_port);
   options.isServer = world.rank == 0 && !world.agent_store;
