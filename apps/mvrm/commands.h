@@ -3,6 +3,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <mvrm/core/context.h>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,11 @@ struct SamplingOptions {
   int64_t max_frames = 16, max_bad_samples = 0, batch = 8;
   std::string workers = "auto", dtype = "f32";
 };
+// Checks of an option; unlike CLI11's they refuse nan, and don't print the largest number there is.
+CLI::Validator positive();
+CLI::Validator share();   // 0 to 1
+// Throws before any work where the file `out` can't be made, or is one of the `inputs`. An empty `out` is none.
+void require_place(const std::filesystem::path& out, const std::string& option, const std::vector<std::filesystem::path>& inputs);
 void add_sampling_options(CLI::App& app, SamplingOptions& options);
 run::DataSection reading_of(const SamplingOptions& options);   // no files
 

@@ -32,8 +32,10 @@ mvrm::eval::Predictions read_source(const PredictionSource& source, const std::s
   }
   if (!source.predictions.empty()) {
     if (!source.model.model_dir.empty()) throw core::ConfigError("mvrm " + command + ": give either --predictions or --model, not both");
+    if (!source.model.out.empty()) throw core::ConfigError("mvrm " + command + ": --out keeps the predictions of --model; with --predictions there is nothing to write");
     return mvrm::eval::read_predictions(source.predictions, repeated);
   }
+  require_place(source.model.out, "--out", {source.model.data_file});
   run::EvalRunOptions options = source.model;
   options.data = reading_of(source.sampling);
   options.dtype = source.sampling.dtype;

@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
     print_error(error);
     return static_cast<int>(error.status());
   } catch (const std::filesystem::filesystem_error& error) {
-    print_error(error);
+    print_error(mvrm::core::io_error(error.path1().string() + ": " + error.code().message() + "; does the folder above it exist, and may it be written?"));
     return static_cast<int>(mvrm::core::ExitStatus::io);
   } catch (const c10::OutOfMemoryError& error) {
     const std::string why = error.what_without_backtrace();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "commands.h"
 
+#include <cmath>
 #include <iostream>
 #include <mvrm/core/error.h>
 #include <mvrm/run/run_config.h>
@@ -24,6 +25,36 @@ bool parse(CLI::App& app, const Arguments& arguments) {
     throw core::ConfigError("mvrm " + arguments.front() + ": " + message + "; see 'mvrm " + arguments.front() + " --help'");
   }
   return true;
+}
+
+namespace {
+
+// `holds` decides, `must` ends the sentence.
+CLI::Validator number_that(const std::string& must, bool (*holds)(double)) {
+  return CLI::Validator([=](std::string& text) {
+    double value = 0;
+    const bool number = CLI::detail::lexical_cast(text, value);
+    return number && holds(value) ? std::string() : "'" + text + "' must be " + must;
+  }, "");
+}
+
+}  // namespace
+
+CLI::Validator positive() {
+  return number_that("greater than 0", [](double x) { return x > 0 && std::isfinite(x); });
+}
+CLI::Validator share() {
+  return number_that("from 0 to 1", [](double x) { return x >= 0 && x <= 1; });
+}
+
+void require_place(const std::filesystem::path& out, const std::string& option, const std::vector<std::filesystem::path>& inputs) {
+  if (out.empty()) return;
+  const auto folder = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
+  if (!std::filesystem::is_directory(folder)) throw core::io_error(out.string() + ": there is no folder " + folder.string() + "; make it, or choose another " + option);
+  for (const auto& input : inputs) {
+    if (!input.empty() && std::filesystem::weakly_canonical(input) == std::filesystem::weakly_canonical(out))
+      throw core::ConfigError(option + " " + out.string() + ": is what is read; choose another file");
+  }
 }
 
 void add_sampling_options(CLI::App& app, SamplingOptions& options) {

@@ -69,7 +69,7 @@ void add_options(CLI::App& app, RefineOptions& o) {
   app.add_option("--budget", o.run.refine.budget, "alpha, or match_union: remove as many samples as ddp would")->capture_default_str();
   app.add_option("--corrections", o.run.refine.corrections, "corrections file, for the strategy correction");
   app.add_option("--seed", o.run.seed, "seed of the random strategy")->capture_default_str();
-  app.add_option("--list-suspects", o.suspects.count, "print the N labels that most likely are wrong instead of writing a plan")->check(CLI::PositiveNumber);
+  app.add_option("--list-suspects", o.suspects.count, "print the N labels that most likely are wrong instead of writing a plan")->check(positive());
   app.add_option("--by", o.by, list_of("risk that ranks suspects, one of", mvrm::refine::risks()))->capture_default_str();
   app.add_option("--high", o.suspects.high, "only samples of high risk in this dimension (may be repeated)");
   app.add_option("--low", o.suspects.low, "only samples of low risk in this dimension (may be repeated)");
@@ -81,7 +81,7 @@ void add_options(CLI::App& app, RefineOptions& o) {
   app.add_option("--truth", o.truth, "truth file of mvrm synth: how well each risk finds the labels that are known to be wrong");
   app.add_option("--plant-noise", o.noise, "share of the labels to make wrong: plants them, refits the head on kept features, and says how well each risk finds them");
   app.add_option("--noise-kind", o.noise_kind, "with --plant-noise: " + mvrm::refine::noise_kind_names())->capture_default_str();
-  app.add_option("--at", o.counts, "with --truth and --plant-noise: counts for precision at k")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--at", o.counts, "with --truth and --plant-noise: counts for precision at k")->check(positive())->capture_default_str();
   app.add_flag("--json", o.json, "print JSON");
   app.footer("Example: mvrm refine --profile runs/profile --strategy ddp --alpha 0.5 --out plan.jsonl\n"
              "         mvrm refine --profile runs/profile --strategy ddp --alpha search --validation runs/validation --out plan.jsonl\n"
@@ -144,6 +144,8 @@ int refine(const Arguments& arguments) {
   const influence::Profile profile = influence::read_profile(o.run.profile_dir);
   const bool list = app.count("--list-suspects") > 0, search = o.alpha == std::vector<std::string>{"search"};
   const bool plan = app.count("--strategy") > 0 && (app.count("--out") > 0 || search);
+  const bool looks = !o.truth.empty() || app.count("--plant-noise") > 0 || list;
+  if (looks && app.count("--out") > 0) throw core::ConfigError("mvrm refine: --list-suspects, --truth and --plant-noise write no plan; leave out --out, or ask for the plan alone");
   if (!o.truth.empty()) {
     print_detection(o, run::detection_run(profile, o.truth, o.counts), profile);
   } else if (app.count("--plant-noise") > 0) {

@@ -34,6 +34,10 @@ int score(const Arguments& arguments) {
   const bool files = video->count() + frames->count() > 0;
   if (files == (data->count() > 0)) throw core::ConfigError("mvrm score: give either --data, or --video / --frames; see 'mvrm score --help'");
   if (files && prompt->count() == 0) throw core::ConfigError("mvrm score: --video and --frames need --prompt: the model scores a video for a text");
+  std::vector<std::filesystem::path> inputs = options.videos;
+  inputs.push_back(options.data_file);
+  require_place(out, "--out", inputs);
+  require_place(features, "--dump-features", inputs);
   options.data = reading_of(sampling);
   options.dtype = sampling.dtype;
   options.keep_features = !features.empty();

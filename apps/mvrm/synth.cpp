@@ -14,8 +14,8 @@ int synth(const Arguments& arguments) {
   std::string kind = "uniform_other";
   app.add_option("--out", out, "folder to write train.jsonl, test.jsonl, truth.jsonl and videos/ to")->required();
   app.add_option("--videos", config.videos, "training clips")->required()->check(CLI::Range(1, 10000000));
-  app.add_option("--test-videos", config.test_videos, "clean test clips (-1: a quarter of --videos)")->capture_default_str();
-  app.add_option("--noise", config.noise, "share of training labels corrupted, per dimension")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+  app.add_option("--test-videos", config.test_videos, "clean test clips (-1: a quarter of --videos)")->check(CLI::Range(-1, 10000000))->capture_default_str();
+  app.add_option("--noise", config.noise, "share of training labels corrupted, per dimension")->check(share())->capture_default_str();
   app.add_option("--noise-kind", kind, mvrm::refine::noise_kind_names())->capture_default_str();
   app.add_option("--vary", config.vary, "dimensions whose quality varies; the others look like a real video (default: all five)");
   app.add_option("--colours", config.colours, "colours that a prompt can name")->check(CLI::Range(2, 3))->capture_default_str();

@@ -20,7 +20,7 @@ int whatif(const Arguments& arguments) {
   auto* set = app.add_option("--set", options.set, "ID:DIMENSION=LABEL: another label, or one where none was; or @FILE");
   auto* explain = app.add_option("--explain", options.explain, "sample whose reward is traced to the labels that hold it up or down");
   app.add_option("--top", options.top, "rows of each list")->check(CLI::Range(1, 1000000))->capture_default_str();
-  auto* penalty = app.add_option("--lambda", lambda, "ridge penalty (chosen by exact leave-one-out error when absent)")->check(CLI::PositiveNumber);
+  auto* penalty = app.add_option("--lambda", lambda, "ridge penalty (chosen by exact leave-one-out error when absent)")->check(positive());
   app.add_option("--csv", csv, "write every reward before and after to this file");
   app.add_flag("--json", json, "print JSON instead of tables");
   app.footer("Example: mvrm whatif --profile runs/profile --drop 0017 '0042:visual quality' --test runs/profile_test");

@@ -96,8 +96,8 @@ struct Dataset::State {
     const bool fresh = reported.insert(index).second;
     const auto count = static_cast<int64_t>(reported.size());
     if (count > config.max_bad_samples) {
-      throw core::DataError(std::string(error.what()) + " (bad samples: " + std::to_string(count) + ", data.max_bad_samples allows " +
-                                std::to_string(config.max_bad_samples) + ")",
+      throw core::DataError(std::string(error.what()) + " (bad samples: " + std::to_string(count) + ", allowed: " +
+                                std::to_string(config.max_bad_samples) + "; see data.max_bad_samples, --max-bad-samples)",
                             error.sample_id());
     }
     if (fresh) context.log.warn("skipped: " + std::string(error.what()));

@@ -190,7 +190,7 @@ std::vector<Row> read_json_rows(const fs::path& path, std::string_view text, con
 }
 
 RowFile read_row_file(const fs::path& path, const OnProblem& on_problem) {
-  if (!fs::is_regular_file(path)) throw core::DataError(path.string() + ": data file not found");
+  if (!fs::is_regular_file(path)) throw core::DataError(path.string() + (fs::is_directory(path) ? ": is a folder; give the data file in it" : ": data file not found"));
   const std::string extension = path.extension().string();
   RowFile file;
   bool any_problem = false;

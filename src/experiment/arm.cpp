@@ -66,7 +66,7 @@ eval::EvalResult SeedRuns::train(const Arm& arm, const core::Context& context) {
     config.refine.profile = (directory_ / "profile").string();
   }
   const auto alone = comm_ == nullptr ? dist::make_single() : nullptr;
-  const run::TrainOutcome outcome = run::train_run(config, "auto", comm_ == nullptr ? *alone : *comm_, context);
+  const run::TrainOutcome outcome = run::train_run(config, "auto", comm_ == nullptr ? *alone : *comm_, context, run::FinishedRun::replace);
   if (outcome.stopped_by_signal) {
     throw core::Error("stopped; a checkpoint was written, start the same command again to continue", core::ExitStatus::stopped);
   }
@@ -78,7 +78,7 @@ const influence::Profile& SeedRuns::profile(const core::Context& context) {
   train(kBaseline, context);
   const auto alone = comm_ == nullptr ? dist::make_single() : nullptr;
   profile_ = run::profile_run({.model_dir = directory_of(kBaseline) / "model", .data_file = data_.train, .out_dir = directory_ / "profile",
-                               .data = config_.data, .dtype = config_.model.dtype, .features = "f32", .space = "head+mlp", .all_cores = false},
+                               .data = config_.data, .dtype = config_.model.dtype, .features = "f32", .space = "head+mlp", .replace = true, .all_cores = false},
                               comm_ == nullptr ? *alone : *comm_, context);
   return *profile_;
 }

@@ -63,7 +63,7 @@ void train_backbone(const Study& study, const core::Context& context) {
   training.training.optimizer.lr = config.backbone.lr;
   training.training.train.max_steps = config.backbone.steps;
   training.training.train.epochs = 1 + config.backbone.steps * training.training.train.batch / config.backbone.videos;
-  const auto outcome = with_ranks(study, [&](dist::Communicator& comm) { return run::train_run(training, "auto", comm, context); });
+  const auto outcome = with_ranks(study, [&](dist::Communicator& comm) { return run::train_run(training, "auto", comm, context, run::FinishedRun::replace); });
   if (outcome.stopped_by_signal) {
     throw core::Error("stopped; a checkpoint was written, start the same command again to continue", core::ExitStatus::stopped);
   }

@@ -118,30 +118,34 @@ at::Tensor run_vbll(const EstimatorInput& input) {
 }  // namespace
 
 const std::vector<EstimatorEntry>& estimators() {
+  using Needs = EstimatorEntry::Needs;
   static const std::vector<EstimatorEntry> entries = {
       {"closed_form", "head weights", "r^2 |h|^2, the squared gradient of half the squared residual (default)", run_closed_form},
       {"closed_form_bias", "head weights and biases", "r^2 (|h|^2 + 1)", run_closed_form_bias},
       {"loss", "none", "r^2, the plain loss of each dimension", run_loss},
-      {"online_relative", "none", "r^2 over its running mean when training saw the label (profiles of train.collect_influence)", run_online_relative},
-      {"tracin", "head weights", "closed form summed over checkpoints, each times its learning rate (--checkpoint)", run_tracin},
-      {"tracin_scalar", "head weights", "tracin summed over dimensions: one number a sample", run_tracin_scalar},
-      {"row_sum", "as --space said", "sum over k of r_j r_k times the product of the gradients of rewards j and k", run_row_sum},
-      {"ridge_inverse", "head refitted by ridge regression", "r^2 leverage: the exact inverse Hessian instead of the identity", run_ridge_inverse},
-      {"ridge_loo", "head refitted by ridge regression", "squared leave-one-out residual", run_leave_one_out},
-      {"ridge_cook", "head refitted by ridge regression", "Cook's distance", run_cook},
-      {"vbll", "head, Bayesian", "predictive variance; sees unusual clips, not wrong labels", run_vbll},
-      {"autograd", "head weights", "closed_form by backward passes: slow, an independent check", run_autograd},
+      {"online_relative", "none", "r^2 over its running mean when training saw the label (profiles of train.collect_influence)", run_online_relative,
+       Needs::training},
+      {"tracin", "head weights", "closed form summed over checkpoints, each times its learning rate (--checkpoint)", run_tracin, Needs::checkpoints},
+      {"tracin_scalar", "head weights", "tracin summed over dimensions: one number a sample", run_tracin_scalar, Needs::checkpoints},
+      {"row_sum", "as --space said", "sum over k of r_j r_k times the product of the gradients of rewards j and k", run_row_sum, Needs::products},
+      {"ridge_inverse", "head refitted by ridge regression", "r^2 leverage: the exact inverse Hessian instead of the identity", run_ridge_inverse, Needs::features},
+      {"ridge_loo", "head refitted by ridge regression", "squared leave-one-out residual", run_leave_one_out, Needs::features},
+      {"ridge_cook", "head refitted by ridge regression", "Cook's distance", run_cook, Needs::features},
+      {"vbll", "head, Bayesian", "predictive variance; sees unusual clips, not wrong labels", run_vbll, Needs::features},
+      {"autograd", "head weights", "closed_form by backward passes: slow, an independent check", run_autograd, Needs::features},
   };
   return entries;
 }
 
-at::Tensor estimate(const std::string& name, const EstimatorInput& input) {
+const EstimatorEntry& estimator_named(const std::string& name) {
   std::string known;
   for (const auto& entry : estimators()) {
-    if (name == entry.name) return entry.risk(input);
+    if (name == entry.name) return entry;
     known += (known.empty() ? "" : ", ") + std::string(entry.name);
   }
   throw core::ConfigError("unknown estimator '" + name + "'; known: " + known);
 }
+
+at::Tensor estimate(const std::string& name, const EstimatorInput& input) { return estimator_named(name).risk(input); }
 
 }  // namespace mvrm::influence

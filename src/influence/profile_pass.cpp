@@ -55,6 +55,14 @@ void check_dimensions(const data::Manifest& manifest, const std::vector<std::str
                         list(dimensions) + "]");
 }
 
+// Finished profiles have a count in `done`.
+bool is_finished(const fs::path& directory) {
+  const auto file = directory / "profile.json";
+  if (!fs::exists(file)) return false;
+  const auto stored = nlohmann::json::parse(core::read_file(file), nullptr, false);
+  return stored.is_object() && stored.contains("done");
+}
+
 bool can_resume(const fs::path& directory, const Profile& profile) {
   if (!fs::exists(directory / "profile.json") || !fs::exists(directory / "profile.safetensors") || profile.model_hash.empty()) return false;
   const auto stored = nlohmann::json::parse(core::read_file(directory / "profile.json"), nullptr, false);
@@ -63,9 +71,13 @@ bool can_resume(const fs::path& directory, const Profile& profile) {
                                            [&](const auto& item) { return stored.value(item.key(), nlohmann::json()) == item.value(); });
 }
 
-std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& profile, dist::Communicator& comm,
+std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& profile, bool replace, dist::Communicator& comm,
                                          const core::Context& context) {
   if (directory.empty()) return nullptr;
+  const bool in_the_way = comm.is_main() && !replace && is_finished(directory) && !can_resume(directory, profile);
+  if (dist::gather_values(comm, in_the_way ? 1 : 0).front() > 0)
+    throw core::ConfigError(directory.string() + ": holds a finished profile of another model, data file or way of reading it; choose another --out, or "
+                            "remove the folder");
   if (comm.is_main()) {
     fs::create_directories(directory);
     if (!can_resume(directory, profile)) {
@@ -176,7 +188,7 @@ Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset,
                         const core::Context& context, const fs::path& directory) {
   check_dimensions(dataset.manifest(), model.config.dimensions);
   Profile profile = empty_profile(model, dataset, options);
-  const auto store = open_store(directory, profile, comm, context);
+  const auto store = open_store(directory, profile, options.replace, comm, context);
   const std::optional<LastLayer> layer = options.space ? std::optional(last_layer(model)) : std::nullopt;
 
   const int64_t done = profile.done_N.sum().item<int64_t>();

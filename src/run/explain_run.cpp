@@ -130,7 +130,6 @@ std::string file_stem(size_t place, const std::string& id) {
 }
 
 void write_files(const std::filesystem::path& directory, const ExplainResult& result, influence::Regions regions) {
-  std::filesystem::create_directories(directory);
   core::write_file_atomic(directory / "frames.csv", frames_csv(result));
   core::write_file_atomic(directory / "regions.csv", regions_csv(result, regions));
   for (size_t s = 0; s < result.samples.size(); ++s) {
@@ -144,6 +143,7 @@ void write_files(const std::filesystem::path& directory, const ExplainResult& re
 }  // namespace
 
 ExplainResult explain_run(const ExplainRunOptions& options, const core::Context& context) {
+  std::filesystem::create_directories(options.out_dir);   // first: what can't be written isn't computed
   const auto dtype = options.dtype == "bf16" ? at::kBFloat16 : at::kFloat;
   const model::RewardModel model = model::load_reward_model(options.model_dir, dtype);
   const auto dataset = open_dataset(options.data, options.data_file, options.model_dir, context);

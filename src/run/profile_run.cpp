@@ -35,7 +35,8 @@ influence::Profile from_model(const ProfileRunOptions& options, dist::Communicat
   const model::RewardModel model = model::load_reward_model(options.model_dir, dtype, context.seed, at::Device(context.device));
   if (comm.is_main()) log_device(model, context);
   const auto dataset = open_dataset(options.data, options.data_file, options.model_dir, context);
-  influence::ProfileOptions pass{.batch = options.data.batch, .feature_dtype = feature_dtype(options.features), .space = {}, .model_dir = options.model_dir};
+  influence::ProfileOptions pass{.batch = options.data.batch, .feature_dtype = feature_dtype(options.features), .space = {}, .replace = options.replace,
+                                 .model_dir = options.model_dir};
   if (!options.space.empty()) pass.space = influence::space_from_name(options.space);
   return influence::compute_profile(model, *dataset, pass, comm, context, options.out_dir);
 }
@@ -65,11 +66,24 @@ void apply_estimator(influence::Profile& profile, const ProfileRunOptions& optio
   profile.estimator = options.estimator;
 }
 
+// Before the forward pass, not behind it. What a finished profile lacks, the estimator says itself.
+void check_estimator(const ProfileRunOptions& options) {
+  using Needs = influence::EstimatorEntry::Needs;
+  const Needs needs = influence::estimator_named(options.estimator).needs;
+  const auto refuse = [&](const std::string& what) { throw core::ConfigError("estimator " + options.estimator + ": " + what); };
+  if (needs == Needs::checkpoints && options.checkpoints.empty()) refuse("needs the profiles of checkpoints and their learning rates; give --checkpoint DIR=LR");
+  if (!options.from_dir.empty()) return;
+  if (needs == Needs::features && options.features.empty()) refuse("needs the features; add --features");
+  if (needs == Needs::products && options.space.empty()) refuse("needs gradient products; add --space head+mlp");
+  if (needs == Needs::training) refuse("ranks profiles that training collected (train.collect_influence); give one with --from");
+}
+
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 }  // namespace
 
 influence::Profile profile_run(const ProfileRunOptions& options, dist::Communicator& comm, const core::Context& context) {
+  check_estimator(options);
   std::filesystem::create_directories(options.out_dir);
   const auto lock = lock_directory(options.out_dir, "--out", comm);
   influence::EstimatorInput input;

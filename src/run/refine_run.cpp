@@ -32,6 +32,16 @@ std::string weights_text(const refine::PlanSummary& summary) {
 
 double number_of(const nlohmann::ordered_json& value) { return value.is_number() ? value.get<double>() : kNan; }
 
+// A data file given by mistake stays what it is.
+void require_plan_or_nothing(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return;
+  try {
+    refine::read_plan(file);
+  } catch (const core::Error&) {
+    throw core::ConfigError(file.string() + ": is there already and is no plan; choose another file");
+  }
+}
+
 }  // namespace
 
 refine::RefineConfig refine_config(const RefineSection& section, const std::vector<std::string>& dimensions, uint64_t seed) {
@@ -46,6 +56,7 @@ refine::RefineConfig refine_config(const RefineSection& section, const std::vect
 }
 
 refine::PlanSummary refine_run(const RefineRunOptions& options, const influence::Profile& profile) {
+  require_plan_or_nothing(options.plan_file);
   auto [plan, summary] = refine::refine(profile, refine_config(options.refine, profile.dimensions, options.seed));
   refine::write_plan(options.plan_file, plan);
   return summary;

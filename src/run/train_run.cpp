@@ -6,6 +6,7 @@
 #include "stamp.h"
 
 #include <ATen/ATen.h>
+#include <cmath>
 #include <mvrm/config/yaml_reader.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
@@ -73,12 +74,12 @@ fs::path baseline_model(const RunConfig& config, const std::string& resume, dist
   baseline.run.dir = config.run.dir / "baseline";
   baseline.refine = {};
   if (comm.is_main()) context.log.info("refine.profile: auto: training the baseline in " + baseline.run.dir.string());
-  stopped = train_run(baseline, resume, comm, context).stopped_by_signal;
+  stopped = train_run(baseline, resume, comm, context, FinishedRun::replace).stopped_by_signal;
   return baseline.run.dir / "model";
 }
 
 // Corrected labels need no profile: the labels of the data file are enough.
-refine::RefinementPlan plan_of_corrections(const RunConfig& config, const data::Manifest& manifest, dist::Communicator& comm) {
+refine::RefinementPlan plan_of_corrections(const RunConfig& config, const data::Manifest& manifest) {
   std::vector<std::string> ids;
   std::vector<float> labels;
   for (const auto& sample : manifest.samples) {
@@ -87,10 +88,8 @@ refine::RefinementPlan plan_of_corrections(const RunConfig& config, const data::
   }
   const auto rows = static_cast<int64_t>(ids.size()), dimensions = static_cast<int64_t>(manifest.dimensions.size());
   MVRM_CHECK(static_cast<int64_t>(labels.size()) == rows * dimensions, manifest.path, " has samples without labels");
-  refine::RefinementPlan plan = refine::correction_plan(ids, manifest.dimensions, at::tensor(at::ArrayRef<float>(labels)).view({rows, dimensions}),
-                                                        refine::read_corrections(config.refine.corrections));
-  if (comm.is_main()) refine::write_plan(config.run.dir / "plan.jsonl", plan);
-  return plan;
+  return refine::correction_plan(ids, manifest.dimensions, at::tensor(at::ArrayRef<float>(labels)).view({rows, dimensions}),
+                                 refine::read_corrections(config.refine.corrections));
 }
 
 std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const data::Manifest& manifest, const std::string& resume,
@@ -103,7 +102,7 @@ std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const d
   }
   // A typing error is found before hours of baseline training, not after.
   refine::check(refine_config(config.refine, manifest.dimensions, config.run.seed));
-  if (config.refine.strategy == "correction") return plan_of_corrections(config, manifest, comm);
+  if (config.refine.strategy == "correction") return plan_of_corrections(config, manifest);
   influence::Profile profile;
   if (config.refine.profile == "auto") {
     bool stopped = false;
@@ -111,7 +110,7 @@ std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const d
     if (stopped) return std::nullopt;
     const auto needs = refine::profile_needs(refine_config(config.refine, manifest.dimensions, config.run.seed));
     profile = profile_run({.model_dir = model_dir, .data_file = config.data.train, .out_dir = config.run.dir / "profile", .data = config.data,
-                           .dtype = config.model.dtype, .features = needs.features ? "f32" : "", .space = needs.matrix ? "head+mlp" : ""},
+                           .dtype = config.model.dtype, .features = needs.features ? "f32" : "", .space = needs.matrix ? "head+mlp" : "", .replace = true},
                           comm, context);
   } else {
     profile = influence::read_profile(config.refine.profile);
@@ -119,7 +118,6 @@ std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const d
   }
   auto [plan, summary] = refine::refine(profile, refine_config(config.refine, profile.dimensions, config.run.seed));
   if (comm.is_main()) {
-    refine::write_plan(config.run.dir / "plan.jsonl", plan);
     context.log.info("plan " + summary.strategy + ": " + std::to_string(summary.kept) + " samples kept, " +
                      std::to_string(summary.removed) + " removed");
   }
@@ -138,6 +136,16 @@ eval::EvalResult evaluate(const model::RewardModel& model, data::Dataset& datase
   return result;
 }
 
+// A typing error in a key of the rows would train nothing, without a word.
+void require_labels(const data::Manifest& manifest) {
+  for (const auto& sample : manifest.samples)
+    for (const float label : sample.label_K)
+      if (!std::isnan(label)) return;
+  std::string names;
+  for (const auto& name : manifest.dimensions) names += (names.empty() ? "" : ", ") + name;
+  throw core::DataError(manifest.path.string() + ": no row has a label of the model's dimensions (" + names + "); look at the rows' keys with 'mvrm data check'");
+}
+
 // The rewards that a finished run gave to these test clips, when it has done so.
 std::optional<eval::EvalResult> finished_evaluation(const fs::path& run_dir, const std::string& key) {
   if (!stamp_matches(run_dir, key, "evaluated") || !fs::exists(run_dir / "predictions.jsonl")) return std::nullopt;
@@ -148,6 +156,7 @@ std::optional<eval::EvalResult> finished_evaluation(const fs::path& run_dir, con
 
 std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs::path& file, const fs::path& model_dir,
                                             const core::Context& context) {
+  if (!fs::is_directory(model_dir)) throw core::model_error(model_dir.string() + ": no model directory there");
   const video::SampleRule rule{.sampling = video::sampling_from_name(config.sampling), .max_frames = config.max_frames};
   data::Processor processor = data::load_processor(model_dir, rule);
   data::Manifest manifest = data::load_manifest(file, {.dimensions = model::load_model_config(model_dir).dimensions});
@@ -157,20 +166,25 @@ std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs:
                                          context);
 }
 
-TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context) {
+TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context,
+                       FinishedRun other_inputs) {
   dist::require_same(comm, lines_of(config));
+  if (fs::weakly_canonical(config.model.path) == fs::weakly_canonical(config.run.dir / "model"))
+    throw core::ConfigError("model.path: " + config.model.path.string() + " is where this run writes its own model; choose another run.dir");
   fs::create_directories(config.run.dir);
   const auto lock = lock_directory(config.run.dir, "run.dir", comm);
   comm.watch(config.run.dir / ".ranks");
   if (comm.is_main()) {
     for (const auto& folder : {config.run.dir, config.run.dir / "model"}) remove_leftovers(folder);
   }
-  if (comm.is_main()) core::write_file_atomic(config.run.dir / "config.yaml", config::to_yaml(config));
+  const auto write_config = [&] { core::write_file_atomic(config.run.dir / "config.yaml", config::to_yaml(config)); };
+  if (comm.is_main() && !fs::exists(config.run.dir / "config.yaml")) write_config();   // else when it is sure that nothing refuses the run
   core::Context run_context = context;
   run_context.seed = config.run.seed;
   if (comm.is_main()) run_context.log.add_file(config.run.dir / "log.txt");
 
   const auto dataset = open_dataset(config.data, config.data.train, config.model.path, run_context);
+  require_labels(dataset->manifest());
   const auto plan = make_plan(config, dataset->manifest(), resume, comm, run_context);
   if (!plan) return {.stopped_by_signal = true};
   const fs::path eval_file = config.eval.data.empty() ? config.data.test : config.eval.data;
@@ -178,9 +192,20 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
 
   const std::string key = input_key(config, *plan, dataset->manifest().hash);
   const std::string evaluation_key = eval_set ? core::sha256_hex(key + eval_set->manifest().hash) : "";
+  const bool finished = stamp_matches(config.run.dir, key);
+  if (resume == "auto" && other_inputs == FinishedRun::keep && !finished && fs::exists(config.run.dir / "done"))
+    throw core::ConfigError(config.run.dir.string() + ": holds a finished run of other inputs (its config.yaml, data or plan); choose another run.dir, or "
+                            "--resume never to replace it");
+  // From here on the directory is about this run.
+  const auto begin = [&] {
+    if (!comm.is_main()) return;
+    for (const char* step : {"done", "evaluated"}) fs::remove(config.run.dir / step);
+    write_config();
+    if (config.refine.plan.empty() && config.refine.strategy != "none") refine::write_plan(config.run.dir / "plan.jsonl", *plan);
+  };
   TrainOutcome outcome;
   model::RewardModel model;
-  if (resume == "auto" && stamp_matches(config.run.dir, key)) {
+  if (resume == "auto" && finished) {
     if (comm.is_main()) run_context.log.info(config.run.dir.string() + ": already trained with these inputs");
     if (comm.is_main() && config.training.train.collect_influence && !fs::exists(config.run.dir / "online_profile" / "profile.json")) {
       run_context.log.warn("train.collect_influence: this run was trained without it; train again with --resume never");
@@ -195,6 +220,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     train::TrainJob job{.config = config.training, .run_dir = config.run.dir, .processor_dir = config.model.path, .resume = resume};
     job.config.log_every = config.log.every;
     job.config.tensorboard = config.log.tensorboard;
+    job.begin = begin;
     job.evaluate_every = eval_set ? config.eval.every : 0;
     job.evaluate = [&](const model::RewardModel& current) {
       return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, config.data.batch, comm, run_context)));

@@ -59,6 +59,7 @@ class Trainer {
   TrainResult run() {
     dist::require_same(comm_, identity_);
     restore();
+    if (job_.begin) job_.begin();
     if (scheme_.balance_group > 0 && samples_.cost) {
       calendar_.cost_N = costs(samples_, comm_, pool_);
       calendar_.group = scheme_.balance_group;

@@ -52,7 +52,7 @@ TEST(Dataset, ABadSampleIsSkippedAndCountedUpToTheAllowance) {
   EXPECT_NE(dataset.get(2), nullptr);
   EXPECT_EQ(message_of([&] { dataset.get(4); }),
             "sample 's4': " + (scratch.path / "s4.png").string() +
-                ": can't be opened: No such file or directory (bad samples: 3, data.max_bad_samples allows 2)");
+                ": can't be opened: No such file or directory (bad samples: 3, allowed: 2; see data.max_bad_samples, --max-bad-samples)");
 }
 
 TEST(Dataset, WithoutAnAllowanceTheFirstBadSampleEndsTheRun) {
@@ -61,7 +61,7 @@ TEST(Dataset, WithoutAnAllowanceTheFirstBadSampleEndsTheRun) {
   std::ofstream(scratch.path / "s1.png", std::ios::trunc) << "text";
   const std::string message = message_of([&] { dataset.get(1); });
   EXPECT_NE(message.find("sample 's1'"), std::string::npos) << message;
-  EXPECT_NE(message.find("s1.png: is neither JPEG nor PNG (bad samples: 1, data.max_bad_samples allows 0)"), std::string::npos) << message;
+  EXPECT_NE(message.find("s1.png: is neither JPEG nor PNG (bad samples: 1, allowed: 0; see data.max_bad_samples, --max-bad-samples)"), std::string::npos) << message;
 }
 
 // Which samples count as bad must not depend on how far ahead the workers are.

@@ -41,8 +41,10 @@ struct EstimatorEntry {
   const char* space;                       // parameter space
   const char* help;
   core::Tensor (*risk)(const EstimatorInput&);
+  enum class Needs { rows, features, products, checkpoints, training } needs = Needs::rows;   // of the profile, or beside it
 };
 const std::vector<EstimatorEntry>& estimators();
+const EstimatorEntry& estimator_named(const std::string& name);   // throws ConfigError, which lists the names
 // float64 [N,K], NaN where there is no label (vbll: where there is no prediction). Throws ConfigError for an unknown name (lists the
 // names), DataError when the profile lacks what the estimator needs, saying how to get it.
 core::Tensor estimate(const std::string& name, const EstimatorInput& input);

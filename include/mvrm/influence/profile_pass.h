@@ -16,6 +16,7 @@ struct ProfileOptions {
   int64_t batch = 8;
   std::optional<at::ScalarType> feature_dtype;   // float, bfloat16 or half: keep the features; nullopt: don't
   std::optional<Space> space;                    // also keep the gradient products of the rewards in this space (Profile::kernel_NKK)
+  bool replace = true;                           // a finished profile of other inputs in the directory; else ConfigError
   std::filesystem::path model_dir;               // hashed into Profile::model_hash; empty: no hash, and no resuming
 };
 // Ranks take chunks of `batch` rows in turn, every rank gets the whole profile. Which samples share a forward pass depends on `batch` alone,

@@ -24,6 +24,7 @@ struct ProfileRunOptions {
   bool fit_head = false;                        // with features: also keep the fit that `mvrm whatif` answers from (ridge.safetensors)
   std::string estimator = "closed_form";        // a name of influence::estimators(): what self_influence holds
   std::vector<std::pair<std::filesystem::path, double>> checkpoints;   // profiles and learning rates of estimator tracin
+  bool replace = false;                         // a finished profile of other inputs in out_dir; else ConfigError
   bool all_cores = true;                        // for the algebra at the end; false when other work shares this process
 };
 // Resumes a partial profile in out_dir; a complete one of the same model and data is read back.

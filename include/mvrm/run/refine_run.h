@@ -26,7 +26,7 @@ struct RefineRunOptions {
   RefineSection refine;
   uint64_t seed = 42;
 };
-// Writes the plan.
+// Writes the plan; in the place of another plan, but of no other file (ConfigError).
 refine::PlanSummary refine_run(const RefineRunOptions& options, const influence::Profile& profile);
 // Strategy, kept and removed samples, and per dimension alpha, threshold, count, cumulative union, mean weight, labels that were selected.
 std::string summary_table(const refine::PlanSummary& summary, const std::vector<std::string>& dimensions);

@@ -17,8 +17,11 @@ struct TrainOutcome {
   int64_t steps = 0;
   std::optional<eval::EvalResult> evaluation;   // Spearman on eval.data or data.test, when one is given
 };
-// resume: auto | never | path of a checkpoint. A finished run of the same configuration is not trained again under `auto`.
-TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context);
+enum class FinishedRun { keep, replace };
+// resume: auto | never | path of a checkpoint. A finished run of the same inputs is not trained again under `auto`; one of other inputs is
+// kept, which throws ConfigError before anything is written, or replaced.
+TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context,
+                       FinishedRun other_inputs = FinishedRun::keep);
 
 // A data file with the processor of `model_dir`; labels in the order of the model's dimensions.
 std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const std::filesystem::path& file,

@@ -25,6 +25,8 @@ struct TrainJob {
   std::filesystem::path run_dir;                 // metrics.jsonl, checkpoints/, model/
   std::filesystem::path processor_dir;           // tokenizer and processor files copied beside the weights
   std::string resume = "auto";                   // auto | never | path of a checkpoint
+  // Called on every rank before the first step, once nothing refuses the job any more (a checkpoint of another one, say).
+  std::function<void()> begin;
   // Called after an optimiser step at multiples of `evaluate_every` (0 = never) on every rank with the current model; result goes to metrics.jsonl.
   std::function<std::string(const model::RewardModel&)> evaluate;   // returns one JSON object as text
   int64_t evaluate_every = 0;
