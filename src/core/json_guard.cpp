@@ -36,7 +36,8 @@ class Guard {
     return count();
   }
   bool parse_error(size_t, const std::string&, const json::exception& cause) {
-    throw model_error(what_ + " is not JSON: " + printable(cause.what()));
+    const std::string text = cause.what();   // "[json.exception.parse_error.101] parse error at line 1, …": the library's name is nobody's business
+    throw model_error(what_ + " is not JSON: " + printable(text.substr(text.starts_with("[") ? text.find("] ") + 2 : 0)));
   }
 
  private:
