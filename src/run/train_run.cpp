@@ -193,7 +193,8 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
   const std::string key = input_key(config, *plan, dataset->manifest().hash);
   const std::string evaluation_key = eval_set ? core::sha256_hex(key + eval_set->manifest().hash) : "";
   const bool finished = stamp_matches(config.run.dir, key);
-  if (resume == "auto" && other_inputs == FinishedRun::keep && !finished && fs::exists(config.run.dir / "done"))
+  const bool other_run = !finished && fs::is_regular_file(fs::symlink_status(config.run.dir / "done"));
+  if (resume == "auto" && other_inputs == FinishedRun::keep && other_run)
     throw core::ConfigError(config.run.dir.string() + ": holds a finished run of other inputs (its config.yaml, data or plan); choose another run.dir, or "
                             "--resume never to replace it");
   // From here on the directory is about this run.

@@ -201,7 +201,7 @@ TEST(MalformedFiles, AMissingFileAndAFolderAreNamed) {
   const Scratch scratch("badfile_missing");
   EXPECT_EQ(message_of([&] { mvrm::data::load_manifest(scratch.path / "a.jsonl"); }),
             (scratch.path / "a.jsonl").string() + ": data file not found");
-  EXPECT_EQ(message_of([&] { mvrm::data::load_manifest(scratch.path); }), scratch.path.string() + ": data file not found");
+  EXPECT_EQ(message_of([&] { mvrm::data::load_manifest(scratch.path); }), scratch.path.string() + ": is a folder; give the data file in it");
 }
 
 TEST(MalformedFiles, RowsWithoutLabelsAreAnErrorWhereLabelsAreNeeded) {
