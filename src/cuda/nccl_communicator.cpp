@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nccl_communicator.h"
 
-#include "src/dist/rendezvous.h"
-
 #include <c10/cuda/CUDAFunctions.h>
 
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <mvrm/core/error.h>
+#include <mvrm/dist/rendezvous.h>
 #include <thread>
 
 namespace mvrm::cuda {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gloo through c10d: the only file of the program that knows its classes. GlooStore is never constructed here (docs/architecture.md).
-#include "rendezvous.h"
-
 #include <ATen/ATen.h>
 #include <functional>
+#include <mvrm/dist/rendezvous.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 namespace mvrm::dist {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ranks do alike over Gloo and over NCCL: meet at a TCP store, and say that a peer is lost. No public header: c10d's own take ten
-// seconds to compile.
+// What ranks do alike over Gloo and over NCCL: meet at a TCP store, and say that a peer is lost. For these two only: the store's header
+// takes ten seconds to compile. Public because the plug-in is no stage.
 #pragma once
 #include <chrono>
 #include <mvrm/dist/communicator.h>
