@@ -85,7 +85,8 @@ int main(int argc, char** argv) {
     print_error(error);
     return static_cast<int>(error.status());
   } catch (const std::filesystem::filesystem_error& error) {
-    print_error(mvrm::core::io_error(error.path1().string() + ": " + error.code().message() + "; does the folder above it exist, and may it be written?"));
+    const bool place = error.code() == std::errc::permission_denied || error.code() == std::errc::no_such_file_or_directory || error.code() == std::errc::not_a_directory;
+    print_error(mvrm::core::io_error(error.path1().string() + ": " + error.code().message() + (place ? "; does the folder above it exist, and may it be written?" : "")));
     return static_cast<int>(mvrm::core::ExitStatus::io);
   } catch (const c10::OutOfMemoryError& error) {
     const std::string why = error.what_without_backtrace();

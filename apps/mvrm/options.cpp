@@ -51,6 +51,7 @@ void require_place(const std::filesystem::path& out, const std::string& option, 
   if (out.empty()) return;
   const auto folder = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
   if (!std::filesystem::is_directory(folder)) throw core::io_error(out.string() + ": there is no folder " + folder.string() + "; make it, or choose another " + option);
+  if (std::filesystem::is_directory(out)) throw core::io_error(out.string() + ": is a folder; " + option + " names a file");
   for (const auto& input : inputs) {
     if (!input.empty() && std::filesystem::weakly_canonical(input) == std::filesystem::weakly_canonical(out))
       throw core::ConfigError(option + " " + out.string() + ": is what is read; choose another file");

@@ -37,6 +37,7 @@ int score(const Arguments& arguments) {
   std::vector<std::filesystem::path> inputs = options.videos;
   inputs.push_back(options.data_file);
   require_place(out, "--out", inputs);
+  if (!out.empty()) inputs.push_back(out);
   require_place(features, "--dump-features", inputs);
   options.data = reading_of(sampling);
   options.dtype = sampling.dtype;

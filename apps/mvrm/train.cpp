@@ -22,7 +22,7 @@ int train(const Arguments& arguments) {
   bool quiet = false, collect_influence = false;
   app.add_option("--config", files, "YAML file; several are merged left to right")->required();
   app.add_option("--set", overrides, "key.path=value, e.g. --set optimizer.lr=2e-5");
-  app.add_option("--resume", resume, "auto, never, or the path of a checkpoint")->capture_default_str();
+  app.add_option("--resume", resume, "auto, never (a finished run in run.dir is replaced), or the path of a checkpoint")->capture_default_str();
   app.add_option("--nproc-per-node", processes, "processes on this machine; 0 = one per GPU, one without GPUs")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_flag("--collect-influence", collect_influence, "train.collect_influence: write a profile from the training forward, without a pass more");
   app.add_flag("--quiet", quiet, "warnings and errors only");

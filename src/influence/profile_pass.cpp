@@ -55,14 +55,6 @@ void check_dimensions(const data::Manifest& manifest, const std::vector<std::str
                         list(dimensions) + "]");
 }
 
-// Finished profiles have a count in `done`.
-bool is_finished(const fs::path& directory) {
-  const auto file = directory / "profile.json";
-  if (!fs::exists(file)) return false;
-  const auto stored = nlohmann::json::parse(core::read_file(file), nullptr, false);
-  return stored.is_object() && stored.contains("done");
-}
-
 bool can_resume(const fs::path& directory, const Profile& profile) {
   if (!fs::exists(directory / "profile.json") || !fs::exists(directory / "profile.safetensors") || profile.model_hash.empty()) return false;
   const auto stored = nlohmann::json::parse(core::read_file(directory / "profile.json"), nullptr, false);
@@ -74,10 +66,8 @@ bool can_resume(const fs::path& directory, const Profile& profile) {
 std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& profile, bool replace, dist::Communicator& comm,
                                          const core::Context& context) {
   if (directory.empty()) return nullptr;
-  const bool in_the_way = comm.is_main() && !replace && is_finished(directory) && !can_resume(directory, profile);
-  if (dist::gather_values(comm, in_the_way ? 1 : 0).front() > 0)
-    throw core::ConfigError(directory.string() + ": holds a finished profile of another model, data file or way of reading it; choose another --out, or "
-                            "remove the folder");
+  const bool in_the_way = comm.is_main() && !replace && is_finished_profile(directory) && !can_resume(directory, profile);
+  if (dist::gather_values(comm, in_the_way ? 1 : 0).front() > 0) throw other_profile(directory);
   if (comm.is_main()) {
     fs::create_directories(directory);
     if (!can_resume(directory, profile)) {
@@ -183,6 +173,17 @@ void share_chunks(at::Tensor& table, int64_t batch, dist::Communicator& comm) {
 }
 
 }  // namespace
+
+bool is_finished_profile(const fs::path& directory) {
+  if (!fs::exists(directory / "profile.json") || !fs::exists(directory / "profile.safetensors")) return false;
+  const auto stored = nlohmann::json::parse(core::read_file(directory / "profile.json"), nullptr, false);
+  return stored.is_object() && stored.contains("done");   // a count that write_profile() adds
+}
+
+core::ConfigError other_profile(const fs::path& directory) {
+  return core::ConfigError(directory.string() + ": holds a finished profile of another model, data file or way of reading it; choose another --out, or "
+                           "remove the folder");
+}
 
 Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset, const ProfileOptions& options, dist::Communicator& comm,
                         const core::Context& context, const fs::path& directory) {

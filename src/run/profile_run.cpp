@@ -43,6 +43,10 @@ influence::Profile from_model(const ProfileRunOptions& options, dist::Communicat
 
 influence::Profile from_profile(const ProfileRunOptions& options, const influence::EstimatorInput& head) {
   influence::Profile profile = influence::read_profile(options.from_dir);
+  if (influence::is_finished_profile(options.out_dir) && !options.replace) {
+    const influence::Profile there = influence::read_profile(options.out_dir);
+    if (there.ids != profile.ids || there.data_hash != profile.data_hash) throw influence::other_profile(options.out_dir);
+  }
   if (!options.data_file.empty()) influence::check_data(profile, core::sha256_file(options.data_file), options.data_file);
   if (head.weight_KD.defined()) {
     influence::set_head(profile, head.weight_KD, head.bias_K);

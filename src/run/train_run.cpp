@@ -38,14 +38,17 @@ model::RewardModel initial_model(const RunConfig& config, at::Device device) {
   return model;
 }
 
-// What a run depends on: every setting but its place, and the contents of model, data and plan.
+// What a trained model depends on: every setting but its place and what can't change it, and the contents of model, data and plan.
 std::string input_key(const RunConfig& config, const refine::RefinementPlan& plan, const std::string& data_hash) {
   RunConfig placeless = config;
   placeless.run.dir = "-";
   placeless.refine = {};
   placeless.training.train.collect_influence = false;   // looks on only
-  placeless.data.cache.clear();
-  placeless.data.cache_gib = DataSection{}.cache_gib;
+  placeless.data = {.train = config.data.train, .sampling = config.data.sampling, .max_frames = config.data.max_frames};
+  placeless.eval = {};
+  placeless.log = {};
+  placeless.training.checkpoint = {};
+  placeless.training.dist.timeout_s = train::DistConfig{}.timeout_s;
   const std::string start = config.model.init == "random" ? core::sha256_file(config.model.path / "config.json") : model::model_hash(config.model.path);
   std::string text = config::to_yaml(placeless) + start + data_hash + plan.header.dump();
   const at::Tensor weight_NK = plan.weight_NK.contiguous();
@@ -68,13 +71,13 @@ std::map<std::string, std::string> lines_of(const RunConfig& config) {
 }
 
 // The baseline run whose final model is profiled: the same configuration without refinement, below the run directory.
-fs::path baseline_model(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context,
-                        bool& stopped) {
+fs::path baseline_model(const RunConfig& config, const std::string& resume, FinishedRun other_inputs, dist::Communicator& comm,
+                        const core::Context& context, bool& stopped) {
   RunConfig baseline = config;
   baseline.run.dir = config.run.dir / "baseline";
   baseline.refine = {};
   if (comm.is_main()) context.log.info("refine.profile: auto: training the baseline in " + baseline.run.dir.string());
-  stopped = train_run(baseline, resume, comm, context, FinishedRun::replace).stopped_by_signal;
+  stopped = train_run(baseline, resume, comm, context, other_inputs).stopped_by_signal;
   return baseline.run.dir / "model";
 }
 
@@ -92,7 +95,8 @@ refine::RefinementPlan plan_of_corrections(const RunConfig& config, const data::
                                  refine::read_corrections(config.refine.corrections));
 }
 
-std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const data::Manifest& manifest, const std::string& resume,
+// `below`: what becomes of a baseline and a profile of other inputs.
+std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const data::Manifest& manifest, const std::string& resume, FinishedRun below,
                                                 dist::Communicator& comm, const core::Context& context) {
   if (!config.refine.plan.empty()) return refine::read_plan(config.refine.plan);
   if (config.refine.strategy == "none") {
@@ -106,11 +110,11 @@ std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const d
   influence::Profile profile;
   if (config.refine.profile == "auto") {
     bool stopped = false;
-    const fs::path model_dir = baseline_model(config, resume, comm, context, stopped);
+    const fs::path model_dir = baseline_model(config, resume, below, comm, context, stopped);
     if (stopped) return std::nullopt;
     const auto needs = refine::profile_needs(refine_config(config.refine, manifest.dimensions, config.run.seed));
     profile = profile_run({.model_dir = model_dir, .data_file = config.data.train, .out_dir = config.run.dir / "profile", .data = config.data,
-                           .dtype = config.model.dtype, .features = needs.features ? "f32" : "", .space = needs.matrix ? "head+mlp" : "", .replace = true},
+                           .dtype = config.model.dtype, .features = needs.features ? "f32" : "", .space = needs.matrix ? "head+mlp" : "", .replace = below == FinishedRun::replace},
                           comm, context);
   } else {
     profile = influence::read_profile(config.refine.profile);
@@ -184,22 +188,28 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
   if (comm.is_main()) run_context.log.add_file(config.run.dir / "log.txt");
 
   const auto dataset = open_dataset(config.data, config.data.train, config.model.path, run_context);
-  require_labels(dataset->manifest());
-  const auto plan = make_plan(config, dataset->manifest(), resume, comm, run_context);
+  // Rank 0 looks for all: another machine may see the folder late.
+  const bool stamped = dist::gather_values(comm, fs::is_regular_file(fs::symlink_status(config.run.dir / "done")) ? 1 : 0).front() > 0;
+  const bool keep = stamped && resume == "auto" && other_inputs == FinishedRun::keep;
+  const auto plan = make_plan(config, dataset->manifest(), resume, keep ? FinishedRun::keep : FinishedRun::replace, comm, run_context);
   if (!plan) return {.stopped_by_signal = true};
+  if (!plan->label_NK.defined()) require_labels(dataset->manifest());
   const fs::path eval_file = config.eval.data.empty() ? config.data.test : config.eval.data;
   const auto eval_set = eval_file.empty() ? nullptr : open_dataset(config.data, eval_file, config.model.path, run_context);
 
   const std::string key = input_key(config, *plan, dataset->manifest().hash);
   const std::string evaluation_key = eval_set ? core::sha256_hex(key + eval_set->manifest().hash) : "";
-  const bool finished = stamp_matches(config.run.dir, key);
-  const bool other_run = !finished && fs::is_regular_file(fs::symlink_status(config.run.dir / "done"));
-  if (resume == "auto" && other_inputs == FinishedRun::keep && other_run)
+  const bool finished = dist::gather_values(comm, stamp_matches(config.run.dir, key) ? 1 : 0).front() > 0;
+  if (keep && !finished)
     throw core::ConfigError(config.run.dir.string() + ": holds a finished run of other inputs (its config.yaml, data or plan); choose another run.dir, or "
                             "--resume never to replace it");
   // From here on the directory is about this run.
+  std::unique_ptr<influence::OnlineProfile> online;
+  std::function<void(int64_t, double, const std::vector<train::SampleView>&)> look_on;
   const auto begin = [&] {
     if (!comm.is_main()) return;
+    online = collect_online(config, dataset->manifest(), *plan, key, run_context);
+    if (online) look_on = observer(*online, dataset->manifest(), *plan, config.training.checkpoint.every);
     for (const char* step : {"done", "evaluated"}) fs::remove(config.run.dir / step);
     write_config();
     if (config.refine.plan.empty() && config.refine.strategy != "none") refine::write_plan(config.run.dir / "plan.jsonl", *plan);
@@ -207,7 +217,10 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
   TrainOutcome outcome;
   model::RewardModel model;
   if (resume == "auto" && finished) {
-    if (comm.is_main()) run_context.log.info(config.run.dir.string() + ": already trained with these inputs");
+    if (comm.is_main()) {
+      write_config();   // what is evaluated may be another file
+      run_context.log.info(config.run.dir.string() + ": already trained with these inputs");
+    }
     if (comm.is_main() && config.training.train.collect_influence && !fs::exists(config.run.dir / "online_profile" / "profile.json")) {
       run_context.log.warn("train.collect_influence: this run was trained without it; train again with --resume never");
     }
@@ -218,7 +231,8 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
   } else {
     model = initial_model(config, at::Device(context.device));
     if (comm.is_main()) log_device(model, run_context);
-    train::TrainJob job{.config = config.training, .run_dir = config.run.dir, .processor_dir = config.model.path, .resume = resume};
+    train::TrainJob job{.config = config.training, .run_dir = config.run.dir, .processor_dir = config.model.path,
+                        .resume = stamped && resume == "auto" ? "never" : resume};   // what lies there belongs to the run that is replaced
     job.config.log_every = config.log.every;
     job.config.tensorboard = config.log.tensorboard;
     job.begin = begin;
@@ -226,8 +240,9 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     job.evaluate = [&](const model::RewardModel& current) {
       return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, config.data.batch, comm, run_context)));
     };
-    const auto online = comm.is_main() ? collect_online(config, dataset->manifest(), *plan, key, run_context) : nullptr;
-    if (online) job.observe = observer(*online, dataset->manifest(), *plan, config.training.checkpoint.every);
+    if (comm.is_main() && config.training.train.collect_influence) {
+      job.observe = [&](int64_t step, double lr, const std::vector<train::SampleView>& samples) { look_on(step, lr, samples); };
+    }
     const train::TrainResult result = train::train(model, *dataset, *plan, job, comm, run_context);
     outcome = {.stopped_by_signal = result.stopped_by_signal, .steps = result.steps};
     if (outcome.stopped_by_signal) return outcome;

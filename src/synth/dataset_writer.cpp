@@ -111,11 +111,13 @@ void write_dataset(const fs::path& directory, const SynthConfig& config, const c
   }
   const int64_t test_videos = config.test_videos >= 0 ? config.test_videos : config.videos / 4;
   const std::string settings = config_json(config, test_videos).dump(2) + "\n";
+  if (!fs::exists(directory / "synth.json")) {
+    for (const char* name : {"train.jsonl", "test.jsonl", "truth.jsonl"})
+      if (fs::exists(directory / name)) throw core::io_error((directory / name).string() + ": is there already, of another origin; give an empty folder");
+  }
   fs::create_directories(directory / "videos");
   if (const fs::path path = directory / "synth.json"; !fs::exists(path)) {
     if (!fs::is_empty(directory / "videos")) throw core::io_error(directory.string() + ": holds clips of another origin; give an empty folder");
-    for (const char* name : {"train.jsonl", "test.jsonl", "truth.jsonl"})
-      if (fs::exists(directory / name)) throw core::io_error((directory / name).string() + ": is there already, of another origin; give an empty folder");
     core::write_file_atomic(path, settings);
   } else if (core::read_file(path, 1 << 20) != settings) {
     throw core::io_error(directory.string() + ": holds a data set with other settings (synth.json); give an empty folder");

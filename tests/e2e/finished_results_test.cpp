@@ -74,6 +74,26 @@ TEST_F(FinishedResults, ARunIsReplacedWhenThatIsAskedFor) {
   EXPECT_NE(slurp(at("replaced/config.yaml")).find("lr: 0.001"), std::string::npos) << slurp(at("replaced/config.yaml"));
 }
 
+// What can't change the model: the run is not trained again, and not refused.
+TEST_F(FinishedResults, SettingsBesideTheTrainingMayChange) {
+  const std::string model = slurp(at("base/model/model.safetensors"));
+  const Outcome measured = run(train("--set data.test='" + at("clips/test.jsonl") + "' --set data.batch=2 --set data.workers=1 --set checkpoint.every=7"));
+  EXPECT_EQ(measured.status, 0) << measured.err;
+  EXPECT_TRUE(fs::exists(at("base/eval.json")));
+  EXPECT_NE(slurp(at("base/config.yaml")).find("clips/test.jsonl"), std::string::npos) << "the configuration is the one that was measured";
+  EXPECT_TRUE(slurp(at("base/model/model.safetensors")) == model);
+}
+
+// The baseline and its profile below a finished run are kept as the run itself.
+TEST_F(FinishedResults, WhatLiesBelowAFinishedRunIsKept) {
+  const std::string pruned = "--set run.dir='" + at("pruned") + "' --set refine.alpha=20 --set refine.strategy=";
+  ASSERT_EQ(run(train(pruned + "ddp")).status, 0);
+  const auto before = files_of("pruned");
+  expect_refused(train(pruned + "row_sum_ddp"), 2, "holds a finished profile");
+  expect_refused(train(pruned + "ddp --set optimizer.lr=1e-4"), 2, "holds a finished run of other inputs");
+  EXPECT_TRUE(files_of("pruned") == before);
+}
+
 TEST_F(FinishedResults, AProfileOfOtherInputsIsKept) {
   const auto before = files_of("profile");
   expect_refused(profile("profile", "", "clips/test.jsonl"), 2, "holds a finished profile of another model, data file");

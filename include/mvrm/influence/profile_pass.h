@@ -3,6 +3,7 @@
 // again from kept features when labels or the head have changed, without a model or a video.
 #pragma once
 #include <mvrm/core/context.h>
+#include <mvrm/core/error.h>
 #include <mvrm/data/dataset.h>
 #include <mvrm/dist/communicator.h>
 #include <mvrm/influence/matrix.h>
@@ -19,6 +20,10 @@ struct ProfileOptions {
   bool replace = true;                           // a finished profile of other inputs in the directory; else ConfigError
   std::filesystem::path model_dir;               // hashed into Profile::model_hash; empty: no hash, and no resuming
 };
+// A whole profile lies there, not one that was cut short.
+bool is_finished_profile(const std::filesystem::path& directory);
+core::ConfigError other_profile(const std::filesystem::path& directory);   // says that it is kept, and what to do
+
 // Ranks take chunks of `batch` rows in turn, every rank gets the whole profile. Which samples share a forward pass depends on `batch` alone,
 // so ranks, workers and a kill in between change no bit on a CPU. The head and the residual are computed in float32 from the model's
 // feature. Bad samples are left out. Resumes from `directory` when it holds a matching partial profile (samples with done = 1 are not
