@@ -249,6 +249,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     if (online) online->finish();
     comm.barrier();
     if (comm.is_main()) write_stamp(config.run.dir, key);
+    comm.barrier();   // no rank ends well beside one that was killed while it wrote the stamp
   }
   if (!eval_set) return outcome;
   outcome.evaluation = evaluate(model, *eval_set, config, comm, run_context);

@@ -152,11 +152,15 @@ inline Ranks::Body profile_body(const TinyJobFiles& files, const fs::path& dir) 
   };
 }
 
-// All of them where MVRM_CRASH_SWEEP says so, else `wanted`, evenly spread.
+// All of them where MVRM_CRASH_SWEEP is "all", those from the A-th to the B-th where it is "A-B", else `wanted`, evenly spread.
 template <class Item> std::vector<Item> spread(const std::vector<Item>& all, size_t wanted) {
   const char* sweep = std::getenv("MVRM_CRASH_SWEEP");
   if ((sweep != nullptr && std::string(sweep) == "all") || all.size() <= wanted) return all;
   std::vector<Item> some;
+  if (size_t first = 0, last = 0; sweep != nullptr && std::sscanf(sweep, "%zu-%zu", &first, &last) == 2) {
+    for (size_t i = std::max<size_t>(first, 1); i <= std::min(last, all.size()); ++i) some.push_back(all[i - 1]);
+    return some;
+  }
   for (size_t i = 0; i < wanted; ++i) some.push_back(all[i * (all.size() - 1) / (wanted - 1)]);
   return some;
 }
