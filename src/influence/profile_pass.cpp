@@ -66,11 +66,12 @@ bool can_resume(const fs::path& directory, const Profile& profile) {
 std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& profile, bool replace, dist::Communicator& comm,
                                          const core::Context& context) {
   if (directory.empty()) return nullptr;
-  const bool in_the_way = comm.is_main() && !replace && is_finished_profile(directory) && !can_resume(directory, profile);
+  const bool resumes = comm.is_main() && can_resume(directory, profile);   // only rank 0 looks
+  const bool in_the_way = comm.is_main() && !replace && !resumes && is_finished_profile(directory);
   if (dist::gather_values(comm, in_the_way ? 1 : 0).front() > 0) throw other_profile(directory);
   if (comm.is_main()) {
     fs::create_directories(directory);
-    if (!can_resume(directory, profile)) {
+    if (!resumes) {
       if (fs::exists(directory / "profile.json")) {
         context.log.info(directory.string() + ": belongs to another model, data file or way of reading it; profiling anew");
       }

@@ -11,6 +11,13 @@ inline bool stamp_matches(const std::filesystem::path& directory, const std::str
   const auto path = directory / step;
   return std::filesystem::is_regular_file(path) && core::read_file(path, 1 << 20) == key + "\n";
 }
+// Of any inputs; a link at its name is none.
+inline bool has_stamp(const std::filesystem::path& directory) {
+  return std::filesystem::is_regular_file(std::filesystem::symlink_status(directory / "done"));
+}
+inline void remove_stamps(const std::filesystem::path& directory) {
+  for (const char* step : {"done", "evaluated"}) std::filesystem::remove(directory / step);
+}
 inline void write_stamp(const std::filesystem::path& directory, const std::string& key, const char* step = "done") {
   core::write_file_atomic(directory / step, key + "\n");
 }

@@ -189,7 +189,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
 
   const auto dataset = open_dataset(config.data, config.data.train, config.model.path, run_context);
   // Rank 0 looks for all: another machine may see the folder late.
-  const bool stamped = dist::gather_values(comm, fs::is_regular_file(fs::symlink_status(config.run.dir / "done")) ? 1 : 0).front() > 0;
+  const bool stamped = dist::gather_values(comm, has_stamp(config.run.dir) ? 1 : 0).front() > 0;
   const bool keep = stamped && resume == "auto" && other_inputs == FinishedRun::keep;
   const auto plan = make_plan(config, dataset->manifest(), resume, keep ? FinishedRun::keep : FinishedRun::replace, comm, run_context);
   if (!plan) return {.stopped_by_signal = true};
@@ -210,7 +210,7 @@ TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist:
     if (!comm.is_main()) return;
     online = collect_online(config, dataset->manifest(), *plan, key, run_context);
     if (online) look_on = observer(*online, dataset->manifest(), *plan, config.training.checkpoint.every);
-    for (const char* step : {"done", "evaluated"}) fs::remove(config.run.dir / step);
+    remove_stamps(config.run.dir);
     write_config();
     if (config.refine.plan.empty() && config.refine.strategy != "none") refine::write_plan(config.run.dir / "plan.jsonl", *plan);
   };
