@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "tests/support/fault_shim.h"
+#include "tests/support/forked.h"
 #include "tests/support/loopback.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_model_dir.h"
@@ -95,6 +96,7 @@ class Ranks {
 
  private:
   [[noreturn]] void become_rank(int64_t rank, const fs::path& folder, const Body& body, const dist::WorldConfig& world, int go, int words) {
+    after_fork();
     char byte = 0;
     static_cast<void>(!::read(go, &byte, 1));   // until all ranks are in the group
     int status = 0;

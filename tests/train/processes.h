@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/forked.h"
 #include "tests/support/loopback.h"
 #include "tests/train/ranks.h"
 
@@ -12,6 +13,7 @@ namespace mvrm::test {
 
 // What a rank's process does; its parameters go to `file`. 0, or 1 with the error on stderr.
 inline int work_as_rank(const TinyRun& run, const train::Samples& samples, const dist::WorldConfig& world, const std::filesystem::path& file) {
+  after_fork();
   try {
     const auto comm = dist::connect(world);
     model::RewardModel model = tiny_model(run.dtype);
