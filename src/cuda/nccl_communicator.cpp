@@ -14,7 +14,6 @@ namespace mvrm::cuda {
 namespace {
 
 constexpr auto kPoll = std::chrono::microseconds(20);
-constexpr auto kLook = std::chrono::milliseconds(500);   // between two looks at the other ranks' processes
 
 at::Device device_of(const dist::WorldConfig& world) {
   const at::DeviceIndex devices = c10::cuda::device_count();
@@ -60,6 +59,10 @@ void NcclCommunicator::watch(const std::filesystem::path& folder) {
   if (size_ > 1) heartbeat_.emplace(folder, rank_, size_);
 }
 
+void NcclCommunicator::check_peers() const {
+  if (heartbeat_ && heartbeat_->lost_peer()) lost("computing", "its process is gone");
+}
+
 void NcclCommunicator::lost(const char* operation, const std::string& why) const {
   broken_ = true;
   dist::throw_peer_lost(operation, *this, heartbeat_, why);
@@ -67,14 +70,11 @@ void NcclCommunicator::lost(const char* operation, const std::string& why) const
 
 void NcclCommunicator::finish(const char* operation, const Work& work) const {
   const auto start = std::chrono::steady_clock::now();
-  auto next_look = start + kLook;
+  if (heartbeat_) heartbeat_->count_call();
   while (!run(operation, [&] { return work->isCompleted(); })) {
     const auto now = std::chrono::steady_clock::now();
     if (now - start > timeout_) lost(operation, "no answer for " + std::to_string(std::lround(timeout_.count())) + " s");
-    if (now > next_look) {
-      if (heartbeat_ && heartbeat_->lost_peer()) lost(operation, "its process is gone");
-      next_look = now + kLook;
-    }
+    if (heartbeat_ && heartbeat_->lost_peer()) lost(operation, "its process is gone");
     std::this_thread::sleep_for(kPoll);
   }
   run(operation, [&] { return work->wait(); });   // errors of the collective, and the order of the streams
@@ -90,6 +90,7 @@ void NcclCommunicator::in_place(const char* operation, at::Tensor& tensor,
 dist::Ticket NcclCommunicator::start(const char* operation, at::Tensor& out, const at::Tensor& in,
                                      const std::function<Work(at::Tensor&, at::Tensor&)>& collective) const {
   at::Tensor in_on_device = in.to(device_), out_on_device = out.is_cuda() ? out : at::empty_like(out, out.options().device(device_));
+  if (heartbeat_) heartbeat_->count_call();
   const Work work = run(operation, [&] { return collective(out_on_device, in_on_device); });
   return [this, operation, work, out, out_on_device, in_on_device]() mutable {   // both stay alive until the other stream has used them
     finish(operation, work);

@@ -4,6 +4,7 @@
 #pragma once
 #include <ATen/ATen.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <mvrm/dist/communicator.h>
@@ -29,6 +30,7 @@ class NcclCommunicator final : public dist::Communicator {
   dist::Ticket start_reduce_scatter_sum(at::Tensor& out, const at::Tensor& in) override;
   dist::Ticket start_all_to_all(at::Tensor& out, const at::Tensor& in) override;
   void watch(const std::filesystem::path& folder) override;
+  void check_peers() const override;
   void barrier() override;
 
  private:
@@ -45,7 +47,7 @@ class NcclCommunicator final : public dist::Communicator {
   at::Device device_;
   std::chrono::duration<double> timeout_;
   std::optional<dist::Heartbeat> heartbeat_;
-  mutable bool broken_ = false;        // after a lost peer: what is under way will never end
+  mutable std::atomic<bool> broken_{false};   // after a lost peer: what is under way will never end
   c10::intrusive_ptr<c10d::ProcessGroupNCCL> group_;
 };
 

@@ -2,8 +2,12 @@
 // The world of one, and small exchanges on top of any communicator.
 #include <ATen/ATen.h>
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
 #include <mvrm/core/error.h>
 #include <mvrm/dist/communicator.h>
+#include <thread>
 
 namespace mvrm::dist {
 
@@ -50,6 +54,36 @@ std::vector<std::string> gather_texts(Communicator& comm, const std::string& tex
     texts.emplace_back(begin, static_cast<size_t>(lengths[r]));
   }
   return texts;
+}
+
+void while_main_works(Communicator& comm, const std::function<void()>& work) {
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  if (comm.size() == 1) return work();
+  if (!comm.is_main()) {
+    while (gather_values(comm, 1).front() == 0) std::this_thread::sleep_for(kPause);
+    return;
+  }
+  // The work stays on this thread, with all that belongs to a thread; the short exchanges go on another one meanwhile.
+  std::atomic<bool> done{false};
+  std::exception_ptr lost;
+  std::thread exchanges([&] {
+    try {
+      for (; !done; std::this_thread::sleep_for(kPause)) gather_values(comm, 0);
+    } catch (...) {
+      lost = std::current_exception();
+    }
+  });
+  std::exception_ptr failed;
+  try {
+    work();
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  done = true;
+  exchanges.join();
+  if (failed) std::rethrow_exception(failed);
+  if (lost) std::rethrow_exception(lost);
+  gather_values(comm, 1);
 }
 
 void require_same(Communicator& comm, const std::map<std::string, std::string>& values) {

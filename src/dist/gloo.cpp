@@ -59,6 +59,9 @@ class Gloo : public Communicator {
     heartbeat_.reset();
     heartbeat_.emplace(folder, rank_, size_);
   }
+  void check_peers() const override {
+    if (heartbeat_ && heartbeat_->lost_peer()) throw_peer_lost("computing", *this, heartbeat_, "its process is gone");
+  }
   void barrier() override {
     run("barrier", [&] { group_->barrier()->wait(); });
   }
@@ -72,6 +75,7 @@ class Gloo : public Communicator {
   }
   // Gloo reports a dead or late peer as a runtime error in several classes; all of them mean that the world is broken.
   void run(const char* operation, const std::function<void()>& collective) const {
+    if (heartbeat_) heartbeat_->count_call();
     try {
       collective();
     } catch (const std::exception& error) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -15,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr auto kBeat = std::chrono::milliseconds(400), kWatch = std::chrono::milliseconds(2000);
+constexpr auto kBeat = std::chrono::milliseconds(400), kWatch = std::chrono::milliseconds(2000), kEnded = std::chrono::milliseconds(500);
 
 fs::path file_of(const fs::path& folder, int64_t rank) { return folder / ("rank-" + std::to_string(rank)); }
 
@@ -32,29 +33,34 @@ std::string host_name() {
   return host;
 }
 
-struct Owner {
+struct Beat {
   pid_t pid = 0;   // 0: not read
   std::string host;
+  uint64_t calls = 0;
 };
-// Of a beat, "count pid host".
-Owner owner_of(const std::string& beat) {
-  std::istringstream fields(beat);
+// "count pid host calls"; without the end of the line it is seen half-written.
+Beat beat_of(const std::string& text) {
+  if (!text.ends_with('\n')) return {};
+  std::istringstream fields(text);
   std::string count;
-  Owner owner;
-  return fields >> count >> owner.pid >> owner.host ? owner : Owner{};
+  Beat beat;
+  return fields >> count >> beat.pid >> beat.host >> beat.calls ? beat : Beat{};
 }
-std::string text_of(const Owner& owner) { return owner.pid == 0 ? std::string() : " (pid " + std::to_string(owner.pid) + " on " + owner.host + ")"; }
+std::string text_of(const Beat& beat) { return beat.pid == 0 ? std::string() : " (pid " + std::to_string(beat.pid) + " on " + beat.host + ")"; }
 
 }  // namespace
 
-Heartbeat::Heartbeat(fs::path folder, int64_t rank, int64_t size) : folder_(std::move(folder)), rank_(rank), size_(size) {
+Heartbeat::Heartbeat(fs::path folder, int64_t rank, int64_t size) : folder_(std::move(folder)), rank_(rank), size_(size), seen_(static_cast<size_t>(size)) {
   std::error_code error;
   fs::create_directories(folder_, error);
   beat(0);
   if (!fs::exists(file_of(folder_, rank_))) throw core::io_error(file_of(folder_, rank_).string() + ": can't be written");
   thread_ = std::thread([this] {
     std::unique_lock lock(mutex_);
-    for (uint64_t count = 1; !wake_.wait_for(lock, kBeat, [this] { return closing_; }); ++count) beat(count);
+    for (uint64_t count = 1; !wake_.wait_for(lock, kBeat, [this] { return closing_; }); ++count) {
+      beat(count);
+      if (count % 2 == 0) look_for_peers();
+    }
   });
 }
 
@@ -70,25 +76,35 @@ Heartbeat::~Heartbeat() {
 }
 
 void Heartbeat::beat(uint64_t count) const {
-  std::ofstream(file_of(folder_, rank_), std::ios::trunc) << count << ' ' << ::getpid() << ' ' << host_name() << '\n';
+  std::ofstream(file_of(folder_, rank_), std::ios::trunc) << count << ' ' << ::getpid() << ' ' << host_name() << ' ' << calls_ << '\n';
 }
 
-bool Heartbeat::lost_peer() const {
+void Heartbeat::look_for_peers() {
   const std::string here = host_name();
   for (int64_t r = 0; r < size_; ++r) {
-    const Owner owner = r == rank_ ? Owner{} : owner_of(content_of(file_of(folder_, r)));
-    if (owner.pid != 0 && owner.host == here && ::kill(owner.pid, 0) != 0 && errno == ESRCH) return true;
+    const Beat other = r == rank_ ? Beat{} : beat_of(content_of(file_of(folder_, r)));
+    if (other.pid == 0 || other.host != here) continue;
+    int& seen = seen_[static_cast<size_t>(r)];
+    const bool gone = ::kill(other.pid, 0) != 0 && errno == ESRCH;
+    if (gone && seen == other.pid) lost_ = true;   // not what a job before this one left behind
+    if (!gone) seen = other.pid;
   }
-  return false;
 }
 
 std::string Heartbeat::diagnosis() const {
   std::vector<std::string> before;
   for (int64_t r = 0; r < size_; ++r) before.push_back(content_of(file_of(folder_, r)));
-  const auto end = std::chrono::steady_clock::now() + kWatch;
+  const auto start = std::chrono::steady_clock::now(), end = start + kWatch;
   std::vector<bool> alive(static_cast<size_t>(size_), false);
   alive[static_cast<size_t>(rank_)] = true;
+  std::vector<bool> ended(static_cast<size_t>(size_), false);
+  bool looked = false;
   while (std::chrono::steady_clock::now() < end) {
+    // Early: who else misses a peer watches as long as this rank, and then ends too.
+    if (!looked && std::chrono::steady_clock::now() > start + kEnded) {
+      for (int64_t r = 0; r < size_; ++r) ended[static_cast<size_t>(r)] = !fs::exists(file_of(folder_, r));
+      looked = true;
+    }
     for (int64_t r = 0; r < size_; ++r) {
       const std::string now = content_of(file_of(folder_, r));
       // An empty text is a beat seen half-written.
@@ -96,13 +112,29 @@ std::string Heartbeat::diagnosis() const {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  std::string text;
+  std::vector<Beat> beats;
+  uint64_t furthest = 0;
   for (int64_t r = 0; r < size_; ++r) {
-    const bool ended = !fs::exists(file_of(folder_, r));
-    if (alive[static_cast<size_t>(r)] && !ended) continue;
-    text += (text.empty() ? "rank " : ", rank ") + std::to_string(r) + text_of(owner_of(before[static_cast<size_t>(r)])) + (ended ? " has ended" : " does not answer");
+    beats.push_back(beat_of(content_of(file_of(folder_, r))));
+    furthest = std::max(furthest, beats.back().calls);
   }
-  return text.empty() ? "all ranks answer: one of them is late, or the network between them is" : text;
+  std::string lost, late;
+  const auto add = [](std::string& text, int64_t r, const Beat& beat, const char* what) {
+    text += (text.empty() ? "rank " : ", rank ") + std::to_string(r) + text_of(beat) + what;
+  };
+  for (int64_t r = 0; r < size_; ++r) {
+    const Beat& now = beats[static_cast<size_t>(r)];
+    const Beat& known = now.pid != 0 ? now : beat_of(before[static_cast<size_t>(r)]);
+    if (ended[static_cast<size_t>(r)]) {
+      add(lost, r, known, " has ended");
+    } else if (!alive[static_cast<size_t>(r)]) {
+      add(lost, r, known, " does not answer");
+    } else if (now.pid != 0 && now.calls < furthest) {
+      add(late, r, now, " answers, but has not come to what the others wait for");
+    }
+  }
+  if (!lost.empty()) return lost;   // behind it ranks are here and there
+  return late.empty() ? "all ranks answer and wait for the same: the network between them is broken or too slow" : late;
 }
 
 }  // namespace mvrm::dist

@@ -183,10 +183,75 @@ TEST(Gloo, AStoppedRankIsNamedBehindTheTimeout) {
   status_of(children[2]);
 }
 
+// Its process lives and its heartbeat too: only the thread that should work stands still.
+TEST(Gloo, ARankThatHangsIsNamedBehindTheTimeout) {
+  const test::Scratch scratch("hangs");
+  const auto children = start_ranks(3, 3, scratch.path, [](Communicator& comm) {
+    at::Tensor x = at::ones({1000});
+    for (int i = 0; i < 5; ++i) comm.all_reduce_sum(x);
+    if (comm.rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(60));
+    comm.all_reduce_sum(x);
+  });
+  for (const size_t r : {size_t{0}, size_t{2}}) {
+    EXPECT_EQ(status_of(children[r]), 7);
+    const std::string said = test::slurp(scratch.path / ("said-" + std::to_string(r)));
+    EXPECT_NE(said.find("rank 1 (pid " + std::to_string(children[1])), std::string::npos) << said;
+    EXPECT_NE(said.find("has not come to what the others wait for"), std::string::npos) << said;
+  }
+  ::kill(children[1], SIGKILL);
+  status_of(children[1]);
+}
+
+// Nobody waits for anybody: there is no collective under way that could fail.
+TEST(Gloo, ARankThatIsKilledIsMissedBetweenCollectives) {
+  const test::Scratch scratch("between");
+  const auto children = start_ranks(2, 60, scratch.path, [](Communicator& comm) {
+    comm.barrier();
+    for (;;) {
+      comm.check_peers();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));   // each has seen the other's heartbeat
+  ::kill(children[1], SIGKILL);
+  const auto start = std::chrono::steady_clock::now();
+  status_of(children[1]);
+  EXPECT_EQ(status_of(children[0]), 7);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  const std::string said = test::slurp(scratch.path / "said-0");
+  EXPECT_NE(said.find("rank 1 (pid " + std::to_string(children[1])), std::string::npos) << said;
+}
+
+TEST(Gloo, RankZeroMayWorkForLongerThanTheTimeout) {
+  const test::Scratch scratch("main_works");
+  const auto children = start_ranks(3, 2, scratch.path, [](Communicator& comm) {
+    bool worked = false;
+    while_main_works(comm, [&] {
+      std::this_thread::sleep_for(std::chrono::seconds(5));
+      worked = true;
+    });
+    if (worked != comm.is_main()) throw core::Error("worked on rank " + std::to_string(comm.rank()));
+    at::Tensor x = at::ones({1});
+    comm.all_reduce_sum(x);
+    if (x.item<double>() != 3) throw core::Error("out of step");
+  });
+  for (size_t r = 0; r < 3; ++r) EXPECT_EQ(status_of(children[r]), 0) << test::slurp(scratch.path / ("said-" + std::to_string(r)));
+}
+
+TEST(Gloo, AnErrorOfTheWorkIsRankZerosOwn) {
+  const test::Scratch scratch("main_fails");
+  const auto children = start_ranks(2, 2, scratch.path, [](Communicator& comm) {
+    while_main_works(comm, [] { throw core::io_error("the disk is full"); });
+  });
+  EXPECT_EQ(status_of(children[0]), 5);
+  EXPECT_EQ(test::slurp(scratch.path / "said-0"), "the disk is full");
+  EXPECT_EQ(status_of(children[1]), 7);
+}
+
 TEST(Heartbeat, TellsEndedFromSilent) {
   const test::Scratch scratch("heartbeat");
   dist::Heartbeat mine(scratch.path, 0, 3);
-  std::ofstream(scratch.path / "rank-2") << "17 4711 elsewhere\n";   // never changes
+  std::ofstream(scratch.path / "rank-2") << "17 4711 elsewhere 3\n";   // never changes
   auto other = std::make_unique<dist::Heartbeat>(scratch.path, 1, 3);
   EXPECT_EQ(mine.diagnosis(), "rank 2 (pid 4711 on elsewhere) does not answer");
   other.reset();

@@ -34,6 +34,9 @@ class Communicator {
   virtual Ticket start_all_to_all(Tensor& out, const Tensor& in) { return all_to_all(out, in), [] {}; }
   // From here on a lost peer is named, by files below `folder` that all ranks share (heartbeat.h). No collective.
   virtual void watch(const std::filesystem::path& folder) { static_cast<void>(folder); }
+  // Throws Error (peer_lost) where a watched rank of this machine has ended without a word: between two collectives may lie minutes of
+  // computing for nobody. No collective, costs nothing, any thread may ask.
+  virtual void check_peers() const {}
   bool is_main() const { return rank() == 0; }
 };
 
@@ -62,6 +65,9 @@ std::unique_ptr<Communicator> connect(const WorldConfig& world);
 // Every rank gives a value; all get the list in rank order.
 std::vector<double> gather_values(Communicator& comm, double value);
 std::vector<std::string> gather_texts(Communicator& comm, const std::string& text);
+// Collective. Rank 0 works, for longer than the timeout if need be; the others wait, and are not taken for lost, nor take rank 0 for it.
+// `work` must not use `comm`. What it throws is thrown on rank 0; the others then lose a peer.
+void while_main_works(Communicator& comm, const std::function<void()>& work);
 // Collective. Throws ConfigError on every rank, naming rank and values, when some rank's values differ from rank 0's.
 void require_same(Communicator& comm, const std::map<std::string, std::string>& values);
 

@@ -32,6 +32,7 @@ class CountingCommunicator final : public Communicator {
   Ticket start_reduce_scatter_sum(Tensor& out, const Tensor& in) override;
   Ticket start_all_to_all(Tensor& out, const Tensor& in) override;
   void watch(const std::filesystem::path& folder) override { inner_.watch(folder); }
+  void check_peers() const override { inner_.check_peers(); }
   // Since the last call, or the beginning.
   TrafficByKind take();
 
