@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <future>
 #include <mvrm/core/disk.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
+#include <mvrm/core/model_files.h>
 #include <mvrm/core/safetensors.h>
 #include <mvrm/train/checkpoint.h>
 #include <nlohmann/json.hpp>
@@ -44,19 +46,9 @@ std::vector<fs::path> checkpoints_of(const fs::path& run_dir) {
 }
 
 Json read_manifest(const fs::path& checkpoint) {
-  Json manifest = Json::parse(core::read_file(checkpoint / "manifest.json", 1 << 20), nullptr, false);
+  Json manifest = Json::parse(core::read_model_file(checkpoint / "manifest.json", 1 << 20), nullptr, false);
   if (!manifest.is_object() || manifest.value("format", 0) != kFormat) throw core::model_error((checkpoint / "manifest.json").string() + ": is not a checkpoint manifest");
   return manifest;
-}
-
-void verify(const fs::path& checkpoint) {
-  const Json manifest = read_manifest(checkpoint);
-  if (static_cast<int64_t>(manifest.at("files").size()) != manifest.at("ranks").get<int64_t>()) throw core::model_error((checkpoint / "manifest.json").string() + ": names too few files");
-  for (const auto& [name, file] : manifest.at("files").items()) {
-    const fs::path state = checkpoint / fs::path(name).filename();
-    if (!fs::is_regular_file(state) || fs::file_size(state) != file.at("bytes").get<uint64_t>() || core::sha256_file(state) != file.at("sha256").get<std::string>())
-      throw core::model_error(state.string() + ": differs from its manifest");
-  }
 }
 
 // Removed under another name first: a folder named step-N is always whole.
@@ -82,6 +74,21 @@ void require_room(const fs::path& run_dir, int64_t step, const core::NamedTensor
 }
 
 }  // namespace
+
+// The parts of a large model are hashed side by side.
+void verify_checkpoint(const fs::path& checkpoint) try {
+  const Json manifest = read_manifest(checkpoint);
+  if (static_cast<int64_t>(manifest.at("files").size()) != manifest.at("ranks").get<int64_t>()) throw core::model_error((checkpoint / "manifest.json").string() + ": names too few files");
+  std::vector<std::future<void>> checks;
+  for (const auto& [name, file] : manifest.at("files").items()) {
+    checks.push_back(std::async(std::launch::async, [state = checkpoint / fs::path(name).filename(), bytes = file.at("bytes").get<uint64_t>(), hash = file.at("sha256").get<std::string>()] {
+      if (!fs::is_regular_file(state) || fs::file_size(state) != bytes || core::sha256_file(state) != hash) throw core::model_error(state.string() + ": differs from its manifest");
+    }));
+  }
+  for (auto& check : checks) check.get();
+} catch (const Json::exception&) {
+  throw core::model_error((checkpoint / "manifest.json").string() + ": is not a checkpoint manifest");
+}
 
 void clean_checkpoints(const fs::path& run_dir) {
   std::error_code ignored;
@@ -170,7 +177,7 @@ void CheckpointWriter::commit(const CheckpointInfo& info, const fs::path& tempor
     files[state_file(rank, comm_.size())] = Json::parse(core::read_file(receipt, 1 << 16));
     fs::remove(receipt);
   }
-  const Json manifest{{"format", kFormat}, {"step", info.step}, {"updates", info.updates}, {"ranks", comm_.size()}, {"identity", info.identity}, {"files", files}};
+  const Json manifest{{"format", kFormat}, {"step", info.step}, {"updates", info.updates}, {"not_finite_in_a_row", info.not_finite_in_a_row}, {"ranks", comm_.size()}, {"identity", info.identity}, {"files", files}};
   core::write_file_atomic(temporary / "manifest.json", manifest.dump(2) + "\n");
   core::fsync_folder(temporary);
   const fs::path folder = run_dir_ / "checkpoints" / ("step-" + std::to_string(info.step));
@@ -186,7 +193,7 @@ void CheckpointWriter::commit(const CheckpointInfo& info, const fs::path& tempor
 std::optional<fs::path> newest_checkpoint(const fs::path& run_dir, const core::Log& log) {
   for (const auto& folder : checkpoints_of(run_dir)) {
     try {
-      verify(folder);
+      verify_checkpoint(folder);
       return folder;
     } catch (const std::exception& error) {
       log.warn(std::string("passed over: ") + error.what());
@@ -204,7 +211,7 @@ void discard_checkpoints(const fs::path& run_dir, const core::Log& log) {
 
 CheckpointInfo load_checkpoint(const fs::path& checkpoint, const std::map<std::string, std::string>& identity, TrainState& state, dist::Communicator& comm) {
   const Json manifest = read_manifest(checkpoint);
-  CheckpointInfo info{.step = manifest.at("step").get<int64_t>(), .updates = manifest.at("updates").get<int64_t>(), .identity = manifest.at("identity").get<std::map<std::string, std::string>>(), .balance = {}};
+  CheckpointInfo info{.step = manifest.at("step").get<int64_t>(), .updates = manifest.at("updates").get<int64_t>(), .not_finite_in_a_row = manifest.value("not_finite_in_a_row", int64_t{0}), .identity = manifest.at("identity").get<std::map<std::string, std::string>>(), .balance = {}};
   std::string differences;
   for (const auto& [key, wanted] : identity) {
     const std::string stored = info.identity.contains(key) ? info.identity.at(key) : "(none)";

@@ -20,13 +20,13 @@ std::string text_of(double value) {
 }
 
 // Only what the chosen strategy reads.
-std::string text_of(const BalanceConfig& config) {
+std::string text_of(const BalanceConfig& config, bool sketch) {
   const auto& uw = config.uncertainty_weighting;
   if (config.strategy == "uncertainty_weighting")
     return config.strategy + " lr " + (uw.lr.word.empty() ? text_of(uw.lr.scalar.value_or(0)) : uw.lr.word) + " init " + text_of(uw.init) + " reduce " + uw.reduce + " analytic_ema " + text_of(uw.analytic_ema);
   if (config.strategy == "rlw") return config.strategy + " " + config.rlw.redraw + " " + config.rlw.distribution + " " + config.rlw.scale;
   if (config.strategy == "pcgrad")
-    return config.strategy + " gram " + config.pcgrad.gram + " sketch_size " + std::to_string(config.pcgrad.sketch_size) + (config.pcgrad.include_head ? " with head" : "");
+    return config.strategy + " gram " + (sketch ? "sketch of " + std::to_string(config.pcgrad.sketch_size) : "shards") + (config.pcgrad.include_head ? " with head" : "");
   return config.strategy;
 }
 
@@ -51,7 +51,7 @@ uint64_t hash_of(uint64_t hash, const at::Tensor& tensor) {
 
 }  // namespace
 
-std::map<std::string, std::string> identity_of(const TrainConfig& config, const Samples& samples, const model::RewardModel& model, uint64_t seed) {
+std::map<std::string, std::string> identity_of(const TrainConfig& config, const Samples& samples, const model::RewardModel& model, uint64_t seed, bool sketch) {
   uint64_t weights = 0, plan = hash_of(1, samples.weight_NK);
   for (size_t u = 0; u < model.units.size(); ++u)
     for (size_t i = 0; i < model.units[u].parameters.size(); ++i)
@@ -70,7 +70,7 @@ std::map<std::string, std::string> identity_of(const TrainConfig& config, const 
           {"optimizer.eps", text_of(o.eps)},
           {"optimizer.weight_decay", text_of(o.weight_decay)},
           {"optimizer.clip_norm", text_of(o.clip_norm)},
-          {"balance", text_of(config.balance)},
+          {"balance", text_of(config.balance, sketch)},
           {"schedule.kind", config.schedule.kind},
           {"schedule.warmup_ratio", text_of(config.schedule.warmup_ratio)}};
 }

@@ -26,6 +26,7 @@ namespace mvrm::train {
 namespace {
 
 constexpr int64_t kMaxSkippedSteps = 3;
+constexpr double kSchedulersWait = 25;   // seconds
 
 void check(const TrainConfig& config, size_t samples) {
   const auto require = [](bool holds, const std::string& message) {
@@ -47,11 +48,11 @@ class Trainer {
  public:
   Trainer(model::RewardModel& model, const Samples& samples, const TrainJob& job, dist::Communicator& comm, const core::Context& context)
       : model_(model), samples_(samples), job_(job), config_(job.config), comm_(comm), context_(context),
-        parameters_(parameter_count(model.config)), identity_(identity_of(job.config, samples, model, context.seed)),
-        device_(model::device_of(model)), threads_(device_.is_cpu() ? context.threads : 1),
+        parameters_(parameter_count(model.config)), sketch_(uses_sketch(config_.balance, parameters_, comm_.size())),
+        identity_(identity_of(job.config, samples, model, context.seed, sketch_)), device_(model::device_of(model)), threads_(device_.is_cpu() ? context.threads : 1),
         scheme_(scheme_of(job.config, {.parameters = parameters_, .ranks = comm.size(), .threads = threads_, .gpu = device_.is_cuda()})),
         state_(model, comm_, is_decayed, scheme_.keep_weights), balancer_(config_.balance, samples.weight_NK.size(1), context.seed),
-        sketch_(uses_sketch(config_.balance, parameters_, comm_.size())), pool_(threads_), calendar_(job.config.train, samples, context.seed),
+        pool_(threads_), calendar_(job.config.train, samples, context.seed),
         with_{.model = model, .state = state_, .samples = samples, .comm = comm_, .pool = pool_, .ordered = scheme_.ordered, .recompute = scheme_.recompute,
               .reduce_each = scheme_.reduce_each},
         writer_(job.run_dir, config_.checkpoint.keep, comm_) {}
@@ -64,7 +65,7 @@ class Trainer {
       calendar_.cost_N = costs(samples_, comm_, pool_);
       calendar_.group = scheme_.balance_group;
     }
-    Metrics metrics(job_.run_dir, result_.steps, model_.config.dimensions, comm_.is_main(), config_.tensorboard);
+    metrics_.emplace(job_.run_dir, result_.steps, model_.config.dimensions, comm_.is_main(), config_.tensorboard);
     core::Progress progress("train", calendar_.total, context_.show_progress && comm_.is_main());
     progress.resume_at(result_.steps);
     while (result_.steps < calendar_.total) {
@@ -74,53 +75,62 @@ class Trainer {
       const StepBatch batch{.samples = calendar_.samples_of(result_.steps), .micro_batch = config_.train.micro_batch};
       StepOutcome outcome = compute_balanced_step(with_, batch, balancer_, result_.steps, sketch_, [&] { return signals_.arrived(); });
       writer_.check();
+      if (outcome.abandoned) return stopped();
       StepLine line = apply(outcome, batch);
       if (job_.observe) job_.observe(result_.steps, line.lr, outcome.samples);
       line.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       line.traffic = comm_.take();
       const bool last = result_.steps == calendar_.total;
-      if (result_.steps % config_.log_every == 0 || last) metrics.write(line, outcome);
+      if (result_.steps % config_.log_every == 0 || last) metrics_->write(line, outcome);
       char note[96];
       std::snprintf(note, sizeof note, "loss %.4f, %.3g samples/s", outcome.loss, static_cast<double>(line.samples) / line.seconds);
       progress.advance(1, note);
-      if (job_.evaluate_every > 0 && result_.steps % job_.evaluate_every == 0 && !last) evaluate(metrics);
-      result_.stopped_by_signal = outcome.stop && !last;
-      if (result_.stopped_by_signal || (result_.steps % config_.checkpoint.every == 0 && !last)) {
-        metrics.sync();
-        writer_.save({.step = result_.steps, .updates = updates_, .identity = identity_, .balance = balancer_.state()}, state_);
-      }
-      if (result_.stopped_by_signal) return stopped();
+      if (job_.evaluate_every > 0 && result_.steps % job_.evaluate_every == 0 && !last) evaluate();
+      if (outcome.stop && !last) return stopped();
+      if (result_.steps % config_.checkpoint.every == 0 && !last) save();
     }
-    metrics.sync();   // a run that is marked done has every line
+    metrics_->sync();   // a run that is marked done has every line
     writer_.close();
+    require_finite_weights();
     state_.fetch_weights(comm_);
-    if (comm_.is_main()) model::save_reward_model(job_.run_dir / "model", model_, job_.processor_dir);
-    comm_.barrier();
+    dist::while_main_works(comm_, [&] { model::save_reward_model(job_.run_dir / "model", model_, job_.processor_dir); });
     return result_;
   }
 
  private:
   // Step 0, or the step of the checkpoint that `resume` asks for. Rank 0 decides, so that nobody reads a folder that is being replaced.
   void restore() {
-    std::optional<std::filesystem::path> checkpoint = job_.resume;
     if (comm_.is_main()) clean_checkpoints(job_.run_dir);
     if (job_.resume == "never") {
       if (comm_.is_main()) discard_checkpoints(job_.run_dir, context_.log);
       comm_.barrier();
       return;
     }
-    if (job_.resume == "auto") {
-      const auto found = comm_.is_main() ? newest_checkpoint(job_.run_dir, context_.log) : std::nullopt;
-      if (found) prune_checkpoints(job_.run_dir, *found, config_.checkpoint.keep);
-      const std::string name = dist::gather_texts(comm_, found ? found->string() : "").front();
-      if (name.empty()) return;
-      checkpoint = name;
-    }
-    const CheckpointInfo info = load_checkpoint(*checkpoint, identity_, state_, comm_);
-    result_.steps = info.step;
+    std::string checkpoint, fault;
+    dist::while_main_works(comm_, [&] {   // every byte of it is read
+      if (job_.resume == "auto") {
+        const auto newest = newest_checkpoint(job_.run_dir, context_.log);
+        if (newest) prune_checkpoints(job_.run_dir, *newest, config_.checkpoint.keep);
+        checkpoint = newest.value_or("").string();
+        return;
+      }
+      checkpoint = job_.resume;
+      try {
+        verify_checkpoint(checkpoint);
+      } catch (const core::Error& error) {
+        fault = error.what();
+      }
+    });
+    checkpoint = dist::gather_texts(comm_, checkpoint).front();
+    fault = dist::gather_texts(comm_, fault).front();
+    if (!fault.empty()) throw core::model_error(fault + "; give another checkpoint, or --resume auto for the newest that is whole");
+    if (checkpoint.empty()) return;
+    const CheckpointInfo info = load_checkpoint(checkpoint, identity_, state_, comm_);
+    result_.steps = saved_step_ = info.step;
     updates_ = info.updates;
+    not_finite_in_a_row_ = info.not_finite_in_a_row;
     balancer_.restore(info.balance);
-    if (comm_.is_main()) context_.log.info("resuming from " + checkpoint->string());
+    if (comm_.is_main()) context_.log.info("resuming from " + checkpoint);
   }
 
   // Tells the source which samples this rank will ask for until the epoch ends, in the order of asking.
@@ -167,16 +177,38 @@ class Trainer {
     return line;
   }
 
-  void evaluate(Metrics& metrics) {
+  void evaluate() {
     state_.fetch_weights(comm_);
-    metrics.write_evaluation(result_.steps, job_.evaluate(model_));
+    metrics_->write_evaluation(result_.steps, job_.evaluate(model_));
     state_.free_weights();
   }
 
+  void save() {
+    require_finite_weights();
+    metrics_->sync();
+    writer_.save({.step = result_.steps, .updates = updates_, .not_finite_in_a_row = not_finite_in_a_row_, .identity = identity_, .balance = balancer_.state()}, state_);
+    saved_step_ = result_.steps;
+  }
+
+  // A step that is skipped leaves them as they were, but the one before it may have ruined them: better no model than that one.
+  void require_finite_weights() {
+    const auto finite = dist::gather_values(comm_, state_.is_finite() ? 1.0 : 0.0);
+    if (std::all_of(finite.begin(), finite.end(), [](double yes) { return yes > 0; })) return;
+    throw core::Error("step " + std::to_string(result_.steps) + ": the weights are not finite any more, so neither a checkpoint nor a model is written of them; "
+                      "lower optimizer.lr and start again, from an earlier checkpoint if there is one", core::ExitStatus::numeric);
+  }
+
   TrainResult stopped() {
+    if (saved_step_ != result_.steps) save();
     writer_.finish();
-    if (comm_.is_main())
-      context_.log.info("stopped by a signal after step " + std::to_string(result_.steps) + ", checkpoint written; start the same command again to continue");
+    result_.stopped_by_signal = true;
+    if (!comm_.is_main()) return result_;
+    const double seconds = signals_.seconds_since_arrival();
+    char after[64];
+    std::snprintf(after, sizeof after, "%.1f s after the signal", seconds);
+    context_.log.info("stopped by a signal after step " + std::to_string(result_.steps) + ", checkpoint written " + after + "; start the same command again to continue");
+    if (seconds > kSchedulersWait)
+      context_.log.warn(std::string("the checkpoint was whole ") + after + ": torchrun and Kubernetes kill behind 30 s, SLURM may give more (--signal=USR1@180)");
     return result_;
   }
 
@@ -188,19 +220,21 @@ class Trainer {
   const core::Context& context_;
   const StopSignals signals_;
   const int64_t parameters_;
+  const bool sketch_;
   const std::map<std::string, std::string> identity_;   // of the weights as they come in: before state_ takes them over
   const at::Device device_;
   const int64_t threads_;   // that compute: a GPU is fed by one
   const Scheme scheme_;
   TrainState state_;
   Balancer balancer_;
-  const bool sketch_;
   WorkerPool pool_;
   Calendar calendar_;
   StepResources with_;
   CheckpointWriter writer_;
+  std::optional<Metrics> metrics_;
   TrainResult result_;
-  int64_t updates_ = 0, not_finite_in_a_row_ = 0, prefetched_epoch_ = -1;   // updates: steps that were not skipped
+  // updates: steps that were not skipped; saved: the step of the newest checkpoint that is whole or under way
+  int64_t updates_ = 0, not_finite_in_a_row_ = 0, prefetched_epoch_ = -1, saved_step_ = -1;
 };
 
 }  // namespace

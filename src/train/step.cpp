@@ -19,8 +19,10 @@ struct Job {
   const StepResources& with;
   const StepBatch& step;
   const StepGoal& goal;
+  const std::function<bool()>& stop;
   StepLog log;
   SlotLoader loader;
+  std::atomic<bool> abandoned{false};
   int64_t dimensions() const { return log.columns().dimensions; }
   int64_t objectives() const { return goal.per_dimension || goal.sketch_size > 0 ? dimensions() : 1; }
   bool reduce_each() const { return with.reduce_each && with.comm.size() > 1 && goal.sketch_size == 0; }
@@ -40,6 +42,7 @@ Gradients zeros_for(const Job& job) {
 // Computes one micro-batch: adds its gradients (or sketch) to `gradients` and gives them back, and writes its samples' rows of the log. A slot beyond the last has no samples.
 Gradients compute_slot(Job& job, int64_t slot, Gradients gradients) {
   const auto& with = job.with;
+  with.comm.check_peers();
   const LoadedSlot loaded = job.loader.load(slot);
   if (loaded.rows.empty() && !with.in_step()) return gradients;
   const EngineOptions options{.dtype = with.model.dtype, .recompute = with.recompute, .per_dimension = job.objectives() > 1 || job.goal.per_dimension};
@@ -102,10 +105,16 @@ int64_t slot_at(const Job& job, const TreeSum& tree, int64_t position) {
   return position < tree.count() ? tree.slot_of(tree.leaf_at(position)) : job.step.slots();
 }
 
+// Asked before each micro-batch.
+bool abandons(Job& job) {
+  if (!job.with.in_step() && job.stop()) job.abandoned = true;
+  return job.abandoned;
+}
+
 // One running sum instead of a tree of them: the memory of one gradient, whatever the number of micro-batches.
 Gradients running_sum(Job& job, const TreeSum& tree, int64_t rounds) {
   Gradients sum = zeros_for(job);
-  for (int64_t position = 0; position < rounds; ++position) sum = compute_slot(job, slot_at(job, tree, position), std::move(sum));
+  for (int64_t position = 0; position < rounds && !abandons(job); ++position) sum = compute_slot(job, slot_at(job, tree, position), std::move(sum));
   return sum;
 }
 
@@ -132,7 +141,7 @@ Gradients sum_of_slots(Job& job) {
     std::atomic<int64_t> next{0};
     with.pool.run([&] {
       try {
-        for (int64_t position = next++; position < tree.count(); position = next++) {
+        for (int64_t position = next++; position < tree.count() && !abandons(job); position = next++) {
           const int64_t leaf = tree.leaf_at(position);
           tree.add(leaf, compute_slot(job, tree.slot_of(leaf), zeros_for(job)));
         }
@@ -142,6 +151,7 @@ Gradients sum_of_slots(Job& job) {
       }
     });
   }
+  if (job.abandoned) return {};
   return tree.take(tree.count() == 0 ? zeros_for(job) : Gradients{});
 }
 
@@ -160,7 +170,7 @@ at::Tensor share_sketch(const at::Tensor& mine_KM, bool ordered, dist::Communica
 
 StepOutcome compute_step(const StepResources& with, const StepBatch& step, const StepGoal& goal, const std::function<bool()>& stop) {
   const auto count = static_cast<int64_t>(step.samples.size());
-  Job job{.with = with, .step = step, .goal = goal, .log = StepLog(step, with.samples.weight_NK.size(1)),
+  Job job{.with = with, .step = step, .goal = goal, .stop = stop, .log = StepLog(step, with.samples.weight_NK.size(1)),
           .loader = SlotLoader(with.samples, with.model, step, with.state.gradient_options().device(), goal.factor_K)};
   Gradients sum = sum_of_slots(job);
 
@@ -168,10 +178,13 @@ StepOutcome compute_step(const StepResources& with, const StepBatch& step, const
   outcome.log_NC = job.log.table();
   outcome.data_wait_seconds = job.loader.wait_seconds();
   // The last row carries what the ranks have to agree on.
-  const int64_t stop_cell = count * job.log.columns().count();
-  outcome.log_NC.mutable_data_ptr<double>()[stop_cell] = stop() ? 1.0 : 0.0;
+  double* agreed = outcome.log_NC.mutable_data_ptr<double>() + count * job.log.columns().count();
+  agreed[0] = job.abandoned || stop() ? 1.0 : 0.0;
+  agreed[1] = job.abandoned ? 1.0 : 0.0;
   with.comm.all_reduce_sum(outcome.log_NC);
-  outcome.stop = outcome.log_NC.const_data_ptr<double>()[stop_cell] > 0;
+  outcome.stop = agreed[0] > 0;
+  outcome.abandoned = agreed[1] > 0;
+  if (outcome.abandoned) return outcome;
   read_log(job, outcome);
   if (goal.sketch_size > 0) {
     outcome.sketch_KM = share_sketch(sum.front(), with.ordered, with.comm);

@@ -27,6 +27,7 @@ struct StepOutcome {
   std::vector<int64_t> not_finite;     // samples whose loss isn't
   double data_wait_seconds = 0;        // this rank's, summed over its threads
   bool stop = false;                   // some rank asked for it
+  bool abandoned = false;              // before all micro-batches were computed: nothing else of the outcome counts
   core::Tensor log_NC;
 };
 struct StepResources {
@@ -46,7 +47,8 @@ struct StepGoal {
   bool per_dimension = false;                                  // a gradient for each dimension instead of their sum
   int64_t sketch_size = 0;                                     // > 0: a sketch of each dimension's gradient and no gradients
 };
-// `stop`: this rank would like to end the run; the answer of all ranks is in the outcome.
+// `stop`: this rank would like to end the run; the answer of all ranks is in the outcome. A step of many micro-batches may take longer than
+// a scheduler waits, so it is abandoned between two of them, unless ranks go through them together. From any thread.
 StepOutcome compute_step(const StepResources& with, const StepBatch& step, const StepGoal& goal, const std::function<bool()>& stop);
 
 }  // namespace mvrm::train

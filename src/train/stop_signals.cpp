@@ -16,19 +16,25 @@ namespace {
 constexpr std::array kSignals{SIGTERM, SIGINT, SIGUSR1};
 // A handler can reach nothing else. Blocking the signals instead would not do: threads that exist already (Gloo's, decoders) take them.
 std::atomic<bool> stop_requested{false};
-std::atomic<int64_t> first_interrupt{0};
+std::atomic<int64_t> first_signal{0}, first_interrupt{0};   // milliseconds, 0 = none
 std::mutex install_mutex;
 int64_t installed = 0;
 std::array<struct sigaction, kSignals.size()> before{};
 
-void note(int signal) {
-  stop_requested = true;
-  if (signal != SIGINT) return;
+int64_t milliseconds_now() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
-  // One Ctrl-C may arrive twice: from the terminal and from a launcher.
+  return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000 + 1;
+}
+
+void note(int signal) {
+  const int64_t milliseconds = milliseconds_now();
   int64_t unset = 0;
-  const int64_t milliseconds = static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000 + 1;
+  first_signal.compare_exchange_strong(unset, milliseconds);
+  stop_requested = true;
+  if (signal != SIGINT) return;
+  // One Ctrl-C may arrive twice: from the terminal and from a launcher.
+  unset = 0;
   if (!first_interrupt.compare_exchange_strong(unset, milliseconds) && milliseconds - unset > 1000)
     ::_exit(static_cast<int>(core::ExitStatus::interrupted));
 }
@@ -39,7 +45,7 @@ StopSignals::StopSignals() {
   const std::lock_guard lock(install_mutex);
   if (installed++ > 0) return;
   stop_requested = false;
-  first_interrupt = 0;
+  first_signal = first_interrupt = 0;
   struct sigaction action{};
   action.sa_handler = note;
   action.sa_flags = SA_RESTART;
@@ -54,5 +60,9 @@ StopSignals::~StopSignals() {
 }
 
 bool StopSignals::arrived() const { return stop_requested; }
+
+double StopSignals::seconds_since_arrival() const {
+  return stop_requested ? 1e-3 * static_cast<double>(milliseconds_now() - first_signal) : 0;
+}
 
 }  // namespace mvrm::train

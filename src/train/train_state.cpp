@@ -63,6 +63,15 @@ void TrainState::fetch_weights(dist::Communicator& comm) {
   }
 }
 
+bool TrainState::is_finite() const {
+  for (const auto& unit : units_) {
+    if (unit.master.numel() == 0) continue;
+    const auto [low, high] = at::aminmax(unit.master);   // NaN shows in both; no mask as large as the weights
+    if (!std::isfinite(low.item<double>()) || !std::isfinite(high.item<double>())) return false;
+  }
+  return true;
+}
+
 at::TensorOptions TrainState::gradient_options() const { return units_.front().master.options(); }
 
 double TrainState::global_norm(const Gradients& parts, dist::Communicator& comm) const {

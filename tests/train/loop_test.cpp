@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole runs of a tiny model: resume, checkpoints, what is refused. That ranks and knobs change no bit is same_bits_test.cpp.
 #include <ATen/Parallel.h>
+#include <atomic>
+#include <csignal>
 #include <gtest/gtest.h>
 #include <mvrm/core/error.h>
 #include <mvrm/train/checkpoint.h>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <tuple>
 
+#include "tests/support/lost_peer.h"
 #include "tests/train/ranks.h"
 
 namespace mvrm::train {
@@ -119,6 +123,93 @@ TEST_F(Loop, ADamagedCheckpointIsPassedOver) {
   EXPECT_FALSE(std::filesystem::exists(cut.dir / "checkpoints" / ".tmp-step-8"));
 }
 
+TEST_F(Loop, ADamagedCheckpointIsNotTakenByItsPathEither) {
+  test::TinyRun cut = run(12, 2);
+  cut.config.checkpoint.every = 4;
+  run_tiny(cut, samples_);
+  const auto newest = cut.dir / "checkpoints" / "step-8", state = newest / "state-1-of-2.safetensors";
+  cut.ranks = 1;
+  cut.resume = newest.string();
+  run_tiny(cut, samples_);
+  const std::string model = test::slurp(cut.dir / "model" / "model.safetensors");
+  const auto refused = [&](const std::string& part) {
+    try {
+      run_tiny(cut, samples_);
+      ADD_FAILURE() << "was taken: " << part;
+    } catch (const core::Error& error) {
+      EXPECT_EQ(error.status(), core::ExitStatus::model) << error.what();
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+    EXPECT_TRUE(test::slurp(cut.dir / "model" / "model.safetensors") == model);
+  };
+  std::string bytes = test::slurp(state);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  std::ofstream(state, std::ios::binary) << bytes;
+  refused("state-1-of-2.safetensors: differs from its manifest");
+  std::ofstream(newest / "manifest.json") << "{\"format\": 2, \"files\": 3}";
+  refused("manifest.json: is not a checkpoint manifest");
+  cut.resume = (cut.dir / "checkpoints" / "step-5").string();
+  refused("manifest.json");
+}
+
+TEST_F(Loop, RuinedWeightsAreNotSaved) {
+  for (const int64_t every : {1000, 2}) {   // found at the end; found at a checkpoint
+    test::TinyRun ruined = run(3);
+    ruined.config.optimizer.lr = 1e38;
+    ruined.config.schedule.kind = "constant";
+    ruined.config.schedule.warmup_ratio = 0;
+    ruined.config.checkpoint.every = every;
+    try {
+      run_tiny(ruined, samples_);
+      FAIL() << "went on";
+    } catch (const core::Error& error) {
+      EXPECT_EQ(error.status(), core::ExitStatus::numeric);
+      EXPECT_NE(std::string(error.what()).find("the weights are not finite any more"), std::string::npos) << error.what();
+    }
+    EXPECT_FALSE(std::filesystem::exists(ruined.dir / "model"));
+    EXPECT_FALSE(newest_checkpoint(ruined.dir, core::Log()));
+  }
+}
+
+// A signal in the middle of a step of six micro-batches: what is left of it isn't computed, and computed again behind the resume.
+TEST_F(Loop, AStepIsAbandonedForASignal) {
+  const auto expected = run_tiny(run(4), samples_);
+  for (const auto& [ranks, threads, pcgrad] : std::vector<std::tuple<int64_t, int64_t, const char*>>{{1, 1, ""}, {1, 2, ""}, {2, 1, ""}, {1, 1, "shards"}, {1, 1, "sketch"}}) {
+    test::TinyRun stopped = run(4, ranks);
+    stopped.threads = threads;
+    if (*pcgrad != 0) stopped.config.balance.strategy = "pcgrad", stopped.config.balance.pcgrad.gram = pcgrad;
+    test::TinyRun whole = stopped;
+    whole.dir = run(0).dir;
+    const auto wanted = *pcgrad == 0 ? expected : run_tiny(whole, samples_);
+    Samples interrupted = samples_;
+    std::atomic<int> loads{0};
+    interrupted.load = [&](const std::vector<int64_t>& rows) {
+      if (++loads == 8) ::raise(SIGTERM);   // the second of the second step
+      return samples_.load(rows);
+    };
+    std::vector<TrainResult> results;
+    run_tiny(stopped, interrupted, &results);
+    const bool twice = std::string(pcgrad) == "sketch";   // each micro-batch is loaded for the sketch, then for the gradient
+    for (const auto& result : results) {
+      EXPECT_TRUE(result.stopped_by_signal);
+      EXPECT_EQ(result.steps, twice ? 0 : 1);
+    }
+    EXPECT_LE(loads, 8 + std::max(ranks, threads) - 1) << ranks << " ranks, " << threads << " threads";
+    stopped.resume = "auto";
+    EXPECT_TRUE(same_bits(wanted, run_tiny(stopped, samples_, &results))) << ranks << " ranks, " << threads << " threads " << pcgrad;
+    EXPECT_EQ(results.front().steps, 4);
+  }
+}
+
+TEST_F(Loop, EndsBetweenMicroBatchesWhereAPeerIsLost) {
+  const test::TinyRun job = run(5);
+  EXPECT_TRUE(test::stops_where_a_peer_is_lost(9, [&](dist::Communicator& comm) {   // the third of the second step
+    model::RewardModel model = test::tiny_model();
+    run_training(model, samples_, {.config = job.config, .run_dir = job.dir, .processor_dir = {}, .resume = "never"}, comm, {});
+  }));
+  EXPECT_EQ(losses(job.dir).size(), 1U);
+}
+
 TEST_F(Loop, ObserveSeesEveryUsedSampleOnce) {
   model::RewardModel model = test::tiny_model();
   const auto reward_BK = model::forward(model, test::tiny_batch(config_, 16)).reward_BK;
@@ -154,6 +245,17 @@ TEST_F(Loop, StopsAfterThreeStepsInARowWithoutANumber) {
     EXPECT_EQ(error.status(), core::ExitStatus::numeric);
     EXPECT_NE(std::string(error.what()).find("step 3"), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.what()).find("s1"), std::string::npos) << error.what();
+  }
+  // A resume doesn't begin to count anew.
+  test::TinyRun resumed = run(10);
+  resumed.config.checkpoint.every = 2;
+  EXPECT_THROW(run_tiny(resumed, broken), core::Error);
+  resumed.resume = "auto";
+  try {
+    run_tiny(resumed, broken);
+    FAIL() << "went on";
+  } catch (const core::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("step 3"), std::string::npos) << error.what();
   }
 }
 

@@ -20,7 +20,7 @@ using test::run_tiny;
 using test::same_bits;
 using test::Weights;
 
-constexpr int64_t kSteps = 30, kSamples = 15, kBatch = 4;   // the last step of an epoch is a short one
+constexpr int64_t kSteps = 30, kSamples = 15;   // the last step of an epoch is a short one
 const std::array kPlans{"none", "ddp", "ddr", "mask", "uncertainty_weighting", "pcgrad"};
 
 struct Knobs { const char *reshard, *reduce, *recompute; };
@@ -49,7 +49,7 @@ class SameBits : public testing::Test {
   }
   test::TinyRun run(const std::string& plan, int64_t ranks, const Knobs& knobs) {
     test::TinyRun job{.config = test::tiny_train_config(kSteps), .ranks = ranks, .dir = scratch_.path / std::to_string(runs_++)};
-    job.config.train.batch = kBatch;
+    job.config.train.batch = all_ ? 8 : 4;
     if (plan == "uncertainty_weighting" || plan == "pcgrad") job.config.balance.strategy = plan;
     job.config.dist.reshard = knobs.reshard;
     job.config.dist.reduce = knobs.reduce;
@@ -57,9 +57,11 @@ class SameBits : public testing::Test {
     return job;
   }
   // True for four combinations of eight, in which each knob is set either way twice; for the other four where `turn` is odd.
-  static bool half(size_t combination, size_t turn) { return (std::popcount(combination) + turn) % 2 == 0; }
+  bool half(size_t combination, size_t turn) const { return (std::popcount(combination) + turn) % 2 == 0; }
   Weights on_one_rank(const std::string& plan) { return run_tiny(run(plan, 1, kCombinations.front()), planned(plan)); }
 
+  // MVRM_SAME_BITS=all: every plan with every combination on 2 and on 4 ranks, two micro-batches a rank, for the record.
+  const bool all_ = std::getenv("MVRM_SAME_BITS") != nullptr && std::string(std::getenv("MVRM_SAME_BITS")) == "all";
   const int threads_before_ = at::get_num_threads();
   test::Scratch scratch_{"same_bits"};
   model::ModelConfig config_ = test::tiny_config();
@@ -74,7 +76,7 @@ TEST_F(SameBits, EveryPlanOnEveryNumberOfRanksWithEveryCombination) {
     for (const int64_t ranks : {1, 2, 4}) {
       for (size_t c = 0; c < kCombinations.size(); ++c) {
         const Knobs& knobs = kCombinations[c];
-        if (plan != "none" && ranks > 1 && (ranks == 2) != half(c, results.size())) continue;
+        if (!all_ && plan != "none" && ranks > 1 && (ranks == 2) != half(c, results.size())) continue;
         if (ranks == 1 && std::string(knobs.reshard) + knobs.reduce != "keepstep") continue;   // nothing to free, nobody to sum with
         test::TinyRun other = run(plan, ranks, knobs);
         other.threads = ranks == 1 ? 2 : 1;
@@ -110,16 +112,22 @@ TEST_F(SameBits, ThreeRanksAndFastAgreeToAMillionth) {
 
 TEST_F(SameBits, OverGlooBetweenProcesses) {
   size_t turn = 0;
+  int runs = 0, same = 0;
   for (const std::string plan : kPlans) {
     const Samples samples = planned(plan);
     const Weights expected = on_one_rank(plan);
     ++turn;
     for (size_t c = 0; c < kCombinations.size(); ++c) {
-      if (plan != "none" && c != turn) continue;
-      const int64_t ranks = half(c, turn) ? 2 : 4;
-      EXPECT_TRUE(same_bits(expected, test::run_tiny_processes(run(plan, ranks, kCombinations[c]), samples))) << text_of(plan, ranks, kCombinations[c]);
+      for (const int64_t ranks : {2, 4}) {
+        if (!all_ && ((plan != "none" && c != turn) || ranks != (half(c, turn) ? 2 : 4))) continue;
+        const bool equal = same_bits(expected, test::run_tiny_processes(run(plan, ranks, kCombinations[c]), samples));
+        EXPECT_TRUE(equal) << text_of(plan, ranks, kCombinations[c]);
+        ++runs;
+        same += equal ? 1 : 0;
+      }
     }
   }
+  std::printf("over Gloo | %d runs, %d with the bits of one rank\n", runs, same);
 }
 
 TEST_F(SameBits, GlooAddsUpToAMillionthWhereTheOrderIsItsOwn) {

@@ -19,6 +19,7 @@ namespace mvrm::train {
 struct CheckpointInfo {
   int64_t step = 0;                               // optimiser steps taken, skipped ones included
   int64_t updates = 0;                            // those that were not skipped: AdamW's own count
+  int64_t not_finite_in_a_row = 0;                // the latest steps, skipped for that
   std::map<std::string, std::string> identity;    // what the run depends on; a resume with another one is refused
   core::Tensor balance;                           // Balancer::state()
 };
@@ -52,6 +53,8 @@ class CheckpointWriter {
 
 // The newest checkpoint below `run_dir` whose manifest verifies; damaged ones are passed over with a log line. nullopt when there is none.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& run_dir, const core::Log& log);
+// Throws Error (model) naming the file that is missing, damaged or no checkpoint's. Reads all of it.
+void verify_checkpoint(const std::filesystem::path& checkpoint);
 // Removes all checkpoints below `run_dir`: a run that starts anew must not be continued from the one before it.
 void discard_checkpoints(const std::filesystem::path& run_dir, const core::Log& log);
 // Removes what a killed run left half-written.

@@ -44,6 +44,10 @@ struct TrainResult {
 TrainResult train(model::RewardModel& model, data::Dataset& dataset, const refine::RefinementPlan& plan, const TrainJob& job,
                   dist::Communicator& comm, const core::Context& context);
 
+// The evaluation of a trained model as a line of run_dir/metrics.jsonl, at the step of its last line; one that is there is replaced.
+// `json`: one object as text. Throws Error (io).
+void write_last_evaluation(const std::filesystem::path& run_dir, const std::string& json);
+
 // Order of one epoch: ids sorted by a hash of (seed, epoch, id), so that removing a sample moves no other. Indices into `ids`.
 std::vector<int64_t> epoch_order(const std::vector<std::string>& ids, uint64_t seed, int64_t epoch);
 

@@ -12,7 +12,8 @@ class StopSignals {
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
-  bool arrived() const;   // since the handlers were installed
+  bool arrived() const;                    // since the handlers were installed
+  double seconds_since_arrival() const;    // 0 where none has arrived
 };
 
 }  // namespace mvrm::train

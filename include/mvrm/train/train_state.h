@@ -31,6 +31,7 @@ class TrainState {
   bool keeps_weights() const { return keep_weights_; }
   core::Tensor weight_part(size_t unit) const;   // model dtype
   std::vector<core::Tensor> views(size_t unit, const core::Tensor& flat) const { return views_of(layouts_[unit], model_.units[unit], flat); }
+  bool is_finite() const;                        // of this rank's parts of the weights
   void fetch_weights(dist::Communicator& comm);  // collective; nothing to do where weights are kept
   void free_weights();
   at::TensorOptions gradient_options() const;   // float32 (float64 for a float64 model), where the weights are
