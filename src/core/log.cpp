@@ -4,16 +4,14 @@
 #include <mvrm/core/log.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 namespace mvrm::core {
 
 struct Log::Sink {
   std::string prefix;
-  // The distributing sink takes a lock, so a file may be added while other threads log.
-  std::shared_ptr<spdlog::sinks::dist_sink_mt> targets = std::make_shared<spdlog::sinks::dist_sink_mt>();
-  spdlog::logger logger{"mvrm", targets};
+  spdlog::sink_ptr file;   // this log's own
+  spdlog::logger logger{"mvrm", std::initializer_list<spdlog::sink_ptr>{}};
 
   Sink() {
     logger.set_level(spdlog::level::debug);
@@ -31,16 +29,22 @@ Log Log::to_stderr(const std::string& prefix) {
   auto target = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   target->set_level(spdlog::level::info);
   target->set_pattern("[%l] %v");
-  log.sink_->targets->add_sink(target);
+  log.sink_->logger.sinks().push_back(target);
   return log;
 }
 
-void Log::add_file(const std::filesystem::path& path) {
+Log Log::with_file(const std::filesystem::path& path) const {
   try {
-    auto target = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string(), /*truncate=*/false);
-    target->set_pattern("%Y-%m-%dT%H:%M:%S.%e [%l] %v");
-    if (!sink_) sink_ = std::make_shared<Sink>();
-    sink_->targets->add_sink(target);
+    Log log;
+    log.sink_ = std::make_shared<Sink>();
+    if (sink_) {
+      log.sink_->prefix = sink_->prefix;
+      log.sink_->logger.sinks() = sink_->logger.sinks();
+    }
+    log.sink_->file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string(), /*truncate=*/false);
+    log.sink_->file->set_pattern("%Y-%m-%dT%H:%M:%S.%e [%l] %v");
+    log.sink_->logger.sinks().push_back(log.sink_->file);
+    return log;
   } catch (const spdlog::spdlog_ex& cause) {
     throw io_error(path.string() + ": can't open the log file: " + cause.what());
   }
@@ -57,6 +61,11 @@ void Log::warn(const std::string& message) const {
 }
 void Log::error(const std::string& message) const {
   if (sink_) sink_->line(spdlog::level::err, message);
+}
+void Log::error_to_file(const std::string& message) const {
+  if (!sink_ || !sink_->file) return;
+  sink_->file->log({"mvrm", spdlog::level::err, sink_->prefix + message});
+  sink_->file->flush();
 }
 
 }  // namespace mvrm::core

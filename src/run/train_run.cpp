@@ -13,6 +13,7 @@
 #include <mvrm/eval/predictions.h>
 #include <mvrm/model/reward_model.h>
 #include <mvrm/refine/strategy.h>
+#include <mvrm/report/table.h>
 #include <mvrm/run/devices.h>
 #include <mvrm/run/profile_run.h>
 #include <mvrm/run/refine_run.h>
@@ -95,10 +96,21 @@ refine::RefinementPlan plan_of_corrections(const RunConfig& config, const data::
                                  refine::read_corrections(config.refine.corrections));
 }
 
+// A plan that `mvrm refine` made knows its data; one that was written by hand need not.
+refine::RefinementPlan plan_for(const RunConfig& config, const data::Manifest& manifest) {
+  refine::RefinementPlan plan = refine::read_plan(config.refine.plan);
+  const std::string made_for = plan.header.value("data_hash", "");
+  if (!made_for.empty() && made_for != manifest.hash) {
+    throw core::DataError(config.refine.plan.string() + ": was made for another data file than " + config.data.train.string() + " (SHA-256 " +
+                          made_for.substr(0, 12) + "…, this one's " + manifest.hash.substr(0, 12) + "…); profile this file and refine again, or take data_hash out of the plan's first line");
+  }
+  return plan;
+}
+
 // `below`: what becomes of a baseline and a profile of other inputs.
 std::optional<refine::RefinementPlan> make_plan(const RunConfig& config, const data::Manifest& manifest, const std::string& resume, FinishedRun below,
                                                 dist::Communicator& comm, const core::Context& context) {
-  if (!config.refine.plan.empty()) return refine::read_plan(config.refine.plan);
+  if (!config.refine.plan.empty()) return plan_for(config, manifest);
   if (config.refine.strategy == "none") {
     std::vector<std::string> ids;
     for (const auto& sample : manifest.samples) ids.push_back(sample.id);
@@ -136,8 +148,16 @@ eval::EvalResult evaluate(const model::RewardModel& model, data::Dataset& datase
   if (comm.is_main()) {
     eval::write_predictions(run_dir / "predictions.jsonl", predictions);
     core::write_file_atomic(run_dir / "eval.json", eval::to_json_text(result) + "\n");
+    train::write_last_evaluation(run_dir, eval::to_json_text(result));
   }
   return result;
+}
+
+// On one line, x 100 as tables have it.
+std::string spearman_words(const eval::EvalResult& result) {
+  std::string text = "Spearman";
+  for (const auto& dimension : result.dimensions) text += " " + report::fixed(100 * dimension.spearman, 2) + " (" + dimension.name + "),";
+  return text + " mean " + report::fixed(100 * result.mean, 2);
 }
 
 // A typing error in a key of the rows would train nothing, without a word.
@@ -156,6 +176,110 @@ std::optional<eval::EvalResult> finished_evaluation(const fs::path& run_dir, con
   return eval::evaluate_spearman(eval::read_predictions(run_dir / "predictions.jsonl"));
 }
 
+// What a run reads, and what of it was done before.
+struct Inputs {
+  std::unique_ptr<data::Dataset> dataset, eval_set;   // eval_set: nullptr where the configuration names none
+  refine::RefinementPlan plan;
+  std::string key, evaluation_key;                    // what the model and its evaluation depend on
+  bool stamped = false;                               // some run has finished here
+  bool finished = false;                              // and it was this one
+};
+
+// nullopt: a signal stopped the baseline. Throws ConfigError where a finished run of other inputs is to be kept.
+std::optional<Inputs> gather_inputs(const RunConfig& config, const std::string& resume, FinishedRun other_inputs, dist::Communicator& comm,
+                                    const core::Context& context) {
+  const fs::path& dir = config.run.dir;
+  Inputs inputs{.dataset = open_dataset(config.data, config.data.train, config.model.path, context), .eval_set = nullptr, .plan = {}, .key = {}, .evaluation_key = {}};
+  // Rank 0 looks for all: another machine may see the folder late.
+  inputs.stamped = dist::gather_values(comm, has_stamp(dir) ? 1 : 0).front() > 0;
+  const bool keep = inputs.stamped && resume == "auto" && other_inputs == FinishedRun::keep;
+  auto plan = make_plan(config, inputs.dataset->manifest(), resume, keep ? FinishedRun::keep : FinishedRun::replace, comm, context);
+  if (!plan) return std::nullopt;
+  inputs.plan = std::move(*plan);
+  if (!inputs.plan.label_NK.defined()) require_labels(inputs.dataset->manifest());
+  const fs::path eval_file = config.eval.data.empty() ? config.data.test : config.eval.data;
+  if (!eval_file.empty()) inputs.eval_set = open_dataset(config.data, eval_file, config.model.path, context);
+  inputs.key = input_key(config, inputs.plan, inputs.dataset->manifest().hash);
+  if (inputs.eval_set) inputs.evaluation_key = core::sha256_hex(inputs.key + inputs.eval_set->manifest().hash);
+  inputs.finished = dist::gather_values(comm, stamp_matches(dir, inputs.key) ? 1 : 0).front() > 0;
+  if (keep && !inputs.finished)
+    throw core::ConfigError(dir.string() + ": holds a finished run of other inputs (its config.yaml, data or plan); choose another run.dir, or "
+                            "--resume never to replace it");
+  return inputs;
+}
+
+void write_config(const RunConfig& config) { core::write_file_atomic(config.run.dir / "config.yaml", config::to_yaml(config)); }
+
+// Trains `model` in place; on rank 0 the directory is about this run from the first step on, and says so at the end.
+TrainOutcome train_model(model::RewardModel& model, const Inputs& inputs, const RunConfig& config, const std::string& resume, dist::Communicator& comm,
+                         const core::Context& context) {
+  const fs::path& dir = config.run.dir;
+  const data::Manifest& manifest = inputs.dataset->manifest();
+  std::unique_ptr<influence::OnlineProfile> online;
+  std::function<void(int64_t, double, const std::vector<train::SampleView>&)> look_on;
+  train::TrainJob job{.config = config.training, .run_dir = dir, .processor_dir = config.model.path,
+                      .resume = inputs.stamped && resume == "auto" ? "never" : resume};   // what lies there belongs to the run that is replaced
+  job.config.log_every = config.log.every;
+  job.config.tensorboard = config.log.tensorboard;
+  job.begin = [&] {
+    if (!comm.is_main()) return;
+    online = collect_online(config, manifest, inputs.plan, inputs.key, context);
+    if (online) look_on = observer(*online, manifest, inputs.plan, config.training.checkpoint.every);
+    remove_stamps(dir);
+    write_config(config);
+    if (config.refine.plan.empty() && config.refine.strategy != "none") refine::write_plan(dir / "plan.jsonl", inputs.plan);
+  };
+  job.evaluate_every = inputs.eval_set ? config.eval.every : 0;
+  job.evaluate = [&](const model::RewardModel& current) {
+    const auto result = eval::evaluate_spearman(eval::predict(current, *inputs.eval_set, config.data.batch, comm, context));
+    if (comm.is_main()) context.log.info("evaluation: " + spearman_words(result));
+    return eval::to_json_text(result);
+  };
+  if (comm.is_main() && config.training.train.collect_influence) {
+    job.observe = [&](int64_t step, double lr, const std::vector<train::SampleView>& samples) { look_on(step, lr, samples); };
+  }
+  const train::TrainResult result = train::train(model, *inputs.dataset, inputs.plan, job, comm, context);
+  if (!result.stopped_by_signal) {
+    if (online) online->finish();
+    comm.barrier();
+    if (comm.is_main()) write_stamp(dir, inputs.key);
+    comm.barrier();   // no rank ends well beside one that was killed while it wrote the stamp
+  }
+  return {.stopped_by_signal = result.stopped_by_signal, .steps = result.steps};
+}
+
+// In a directory that is locked and has its log.
+TrainOutcome train_and_evaluate(const RunConfig& config, const std::string& resume, FinishedRun other_inputs, dist::Communicator& comm,
+                                const core::Context& context) {
+  const fs::path& dir = config.run.dir;
+  const std::optional<Inputs> inputs = gather_inputs(config, resume, other_inputs, comm, context);
+  if (!inputs) return {.stopped_by_signal = true};
+  TrainOutcome outcome;
+  model::RewardModel model;
+  if (resume == "auto" && inputs->finished) {
+    if (comm.is_main()) {
+      write_config(config);   // what is evaluated may be another file
+      context.log.info(dir.string() + ": already trained with these inputs");
+      if (config.training.train.collect_influence && !fs::exists(dir / "online_profile" / "profile.json")) {
+        context.log.warn("train.collect_influence: this run was trained without it; train again with --resume never");
+      }
+    }
+    if (inputs->eval_set) outcome.evaluation = finished_evaluation(dir, inputs->evaluation_key);
+    comm.barrier();   // nobody writes before all have read
+    if (outcome.evaluation || !inputs->eval_set) return outcome;
+    model = model::load_reward_model(dir / "model", dtype_from_name(config.model.dtype), config.run.seed, at::Device(context.device));
+  } else {
+    model = initial_model(config, at::Device(context.device));
+    if (comm.is_main()) log_device(model, context);
+    outcome = train_model(model, *inputs, config, resume, comm, context);
+    if (outcome.stopped_by_signal || !inputs->eval_set) return outcome;
+  }
+  outcome.evaluation = evaluate(model, *inputs->eval_set, config, comm, context);
+  if (comm.is_main()) write_stamp(dir, inputs->evaluation_key, "evaluated");
+  comm.barrier();   // other ranks may read the files next
+  return outcome;
+}
+
 }  // namespace
 
 std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs::path& file, const fs::path& model_dir,
@@ -172,90 +296,26 @@ std::unique_ptr<data::Dataset> open_dataset(const DataSection& config, const fs:
 
 TrainOutcome train_run(const RunConfig& config, const std::string& resume, dist::Communicator& comm, const core::Context& context,
                        FinishedRun other_inputs) {
+  const fs::path& dir = config.run.dir;
   dist::require_same(comm, lines_of(config));
-  if (fs::weakly_canonical(config.model.path) == fs::weakly_canonical(config.run.dir / "model"))
+  if (fs::weakly_canonical(config.model.path) == fs::weakly_canonical(dir / "model"))
     throw core::ConfigError("model.path: " + config.model.path.string() + " is where this run writes its own model; choose another run.dir");
-  fs::create_directories(config.run.dir);
-  const auto lock = lock_directory(config.run.dir, "run.dir", comm);
-  comm.watch(config.run.dir / ".ranks");
-  if (comm.is_main()) {
-    for (const auto& folder : {config.run.dir, config.run.dir / "model"}) remove_leftovers(folder);
-  }
-  const auto write_config = [&] { core::write_file_atomic(config.run.dir / "config.yaml", config::to_yaml(config)); };
-  if (comm.is_main() && !fs::exists(config.run.dir / "config.yaml")) write_config();   // else when it is sure that nothing refuses the run
+  fs::create_directories(dir);
+  const auto lock = lock_directory(dir, "run.dir", comm);
+  comm.watch(dir / ".ranks");
   core::Context run_context = context;
   run_context.seed = config.run.seed;
-  if (comm.is_main()) run_context.log.add_file(config.run.dir / "log.txt");
-
-  const auto dataset = open_dataset(config.data, config.data.train, config.model.path, run_context);
-  // Rank 0 looks for all: another machine may see the folder late.
-  const bool stamped = dist::gather_values(comm, has_stamp(config.run.dir) ? 1 : 0).front() > 0;
-  const bool keep = stamped && resume == "auto" && other_inputs == FinishedRun::keep;
-  const auto plan = make_plan(config, dataset->manifest(), resume, keep ? FinishedRun::keep : FinishedRun::replace, comm, run_context);
-  if (!plan) return {.stopped_by_signal = true};
-  if (!plan->label_NK.defined()) require_labels(dataset->manifest());
-  const fs::path eval_file = config.eval.data.empty() ? config.data.test : config.eval.data;
-  const auto eval_set = eval_file.empty() ? nullptr : open_dataset(config.data, eval_file, config.model.path, run_context);
-
-  const std::string key = input_key(config, *plan, dataset->manifest().hash);
-  const std::string evaluation_key = eval_set ? core::sha256_hex(key + eval_set->manifest().hash) : "";
-  const bool finished = dist::gather_values(comm, stamp_matches(config.run.dir, key) ? 1 : 0).front() > 0;
-  if (keep && !finished)
-    throw core::ConfigError(config.run.dir.string() + ": holds a finished run of other inputs (its config.yaml, data or plan); choose another run.dir, or "
-                            "--resume never to replace it");
-  // From here on the directory is about this run.
-  std::unique_ptr<influence::OnlineProfile> online;
-  std::function<void(int64_t, double, const std::vector<train::SampleView>&)> look_on;
-  const auto begin = [&] {
-    if (!comm.is_main()) return;
-    online = collect_online(config, dataset->manifest(), *plan, key, run_context);
-    if (online) look_on = observer(*online, dataset->manifest(), *plan, config.training.checkpoint.every);
-    remove_stamps(config.run.dir);
-    write_config();
-    if (config.refine.plan.empty() && config.refine.strategy != "none") refine::write_plan(config.run.dir / "plan.jsonl", *plan);
-  };
-  TrainOutcome outcome;
-  model::RewardModel model;
-  if (resume == "auto" && finished) {
-    if (comm.is_main()) {
-      write_config();   // what is evaluated may be another file
-      run_context.log.info(config.run.dir.string() + ": already trained with these inputs");
-    }
-    if (comm.is_main() && config.training.train.collect_influence && !fs::exists(config.run.dir / "online_profile" / "profile.json")) {
-      run_context.log.warn("train.collect_influence: this run was trained without it; train again with --resume never");
-    }
-    if (eval_set) outcome.evaluation = finished_evaluation(config.run.dir, evaluation_key);
-    comm.barrier();   // nobody writes before all have read
-    if (outcome.evaluation) return outcome;
-    model = model::load_reward_model(config.run.dir / "model", dtype_from_name(config.model.dtype), config.run.seed, at::Device(context.device));
-  } else {
-    model = initial_model(config, at::Device(context.device));
-    if (comm.is_main()) log_device(model, run_context);
-    train::TrainJob job{.config = config.training, .run_dir = config.run.dir, .processor_dir = config.model.path,
-                        .resume = stamped && resume == "auto" ? "never" : resume};   // what lies there belongs to the run that is replaced
-    job.config.log_every = config.log.every;
-    job.config.tensorboard = config.log.tensorboard;
-    job.begin = begin;
-    job.evaluate_every = eval_set ? config.eval.every : 0;
-    job.evaluate = [&](const model::RewardModel& current) {
-      return eval::to_json_text(eval::evaluate_spearman(eval::predict(current, *eval_set, config.data.batch, comm, run_context)));
-    };
-    if (comm.is_main() && config.training.train.collect_influence) {
-      job.observe = [&](int64_t step, double lr, const std::vector<train::SampleView>& samples) { look_on(step, lr, samples); };
-    }
-    const train::TrainResult result = train::train(model, *dataset, *plan, job, comm, run_context);
-    outcome = {.stopped_by_signal = result.stopped_by_signal, .steps = result.steps};
-    if (outcome.stopped_by_signal) return outcome;
-    if (online) online->finish();
-    comm.barrier();
-    if (comm.is_main()) write_stamp(config.run.dir, key);
-    comm.barrier();   // no rank ends well beside one that was killed while it wrote the stamp
+  if (comm.is_main()) {
+    for (const auto& folder : {dir, dir / "model"}) remove_leftovers(folder);
+    if (!fs::exists(dir / "config.yaml")) write_config(config);   // else when it is sure that nothing refuses the run
+    run_context.log = context.log.with_file(dir / "log.txt");
   }
-  if (!eval_set) return outcome;
-  outcome.evaluation = evaluate(model, *eval_set, config, comm, run_context);
-  if (comm.is_main()) write_stamp(config.run.dir, evaluation_key, "evaluated");
-  comm.barrier();   // other ranks may read the files next
-  return outcome;
+  try {
+    return train_and_evaluate(config, resume, other_inputs, comm, run_context);
+  } catch (const std::exception& error) {
+    run_context.log.error_to_file(error.what());   // a log that only stops says nothing to who looks at it in the morning
+    throw;
+  }
 }
 
 }  // namespace mvrm::run

@@ -87,9 +87,8 @@ TEST(Random, UniformAndNormalHaveTheirMoments) {
 TEST(Log, StderrHasLevelsAndTheFileHasTimesToo) {
   const Scratch scratch("log");
   testing::internal::CaptureStderr();
-  auto log = mvrm::core::Log::to_stderr("rank 1: ");
+  const auto log = mvrm::core::Log::to_stderr("rank 1: ").with_file(scratch.path / "log.txt");
   const auto copy = log;
-  log.add_file(scratch.path / "log.txt");
   copy.info("100 % {}");   // copies share the file; nothing is a format string
   copy.debug("detail");
   copy.warn("careful");
@@ -106,8 +105,7 @@ TEST(Log, ADefaultLogIsSilentAndFilesAppend) {
   testing::internal::CaptureStderr();
   mvrm::core::Log().error("nobody hears this");
   for (int i = 0; i < 2; ++i) {
-    mvrm::core::Log log;
-    log.add_file(scratch.path / "log.txt");
+    const auto log = mvrm::core::Log().with_file(scratch.path / "log.txt");
     std::thread first([&] { for (int k = 0; k < 100; ++k) log.info("a line"); });
     std::thread second([&] { for (int k = 0; k < 100; ++k) log.info("a line"); });
     first.join();
@@ -116,8 +114,29 @@ TEST(Log, ADefaultLogIsSilentAndFilesAppend) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   const std::string text = mvrm::core::read_file(scratch.path / "log.txt");
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 400);
-  mvrm::core::Log log;
-  EXPECT_THROW(log.add_file(scratch.path), mvrm::core::Error);   // a folder
+  EXPECT_THROW(mvrm::core::Log().with_file(scratch.path), mvrm::core::Error);   // a folder
+}
+
+TEST(Log, AFileHearsItsOwnRunAndWhatIsBelowIt) {
+  const Scratch scratch("log3");
+  testing::internal::CaptureStderr();
+  const auto terminal = mvrm::core::Log::to_stderr(), run = terminal.with_file(scratch.path / "run.txt");
+  const auto baseline = run.with_file(scratch.path / "baseline.txt"), next = terminal.with_file(scratch.path / "next.txt");
+  run.info("of the run");
+  baseline.info("of the baseline");
+  next.info("of the next");
+  baseline.error_to_file("the end of the baseline");
+  mvrm::core::Log().error_to_file("nobody hears this");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "[info] of the run\n[info] of the baseline\n[info] of the next\n");
+  const auto words = [&](const char* name) {   // without times
+    std::istringstream lines(mvrm::core::read_file(scratch.path / name));
+    std::string text;
+    for (std::string line; std::getline(lines, line);) text += line.substr(line.find(' ') + 1) + "\n";
+    return text;
+  };
+  EXPECT_EQ(words("run.txt"), "[info] of the run\n[info] of the baseline\n");
+  EXPECT_EQ(words("baseline.txt"), "[info] of the baseline\n[error] the end of the baseline\n");
+  EXPECT_EQ(words("next.txt"), "[info] of the next\n");
 }
 
 TEST(Progress, TheLastStateIsAPlainLineAwayFromATerminal) {

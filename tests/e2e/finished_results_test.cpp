@@ -94,6 +94,24 @@ TEST_F(FinishedResults, WhatLiesBelowAFinishedRunIsKept) {
   EXPECT_TRUE(files_of("pruned") == before);
 }
 
+TEST_F(FinishedResults, APlanIsForTheDataThatItWasMadeFrom) {
+  ASSERT_EQ(run("refine --profile '" + at("profile") + "' --strategy ddp --alpha 20 --out '" + at("ddp.jsonl") + "'").status, 0);
+  const std::string rows = slurp(at("clips/train.jsonl")), planned = "--set run.dir='" + at("planned") + "' --set refine.plan='" + at("ddp.jsonl") + "' --set data.train=";
+  std::ofstream(at("clips/relabelled.jsonl")) << rows << "\n";   // another file, whatever the difference
+  expect_refused(train(planned + "'" + at("clips/relabelled.jsonl") + "'"), 3, "ddp.jsonl: was made for another data file than");
+  const Outcome fits = run(train(planned + "'" + at("clips/train.jsonl") + "'"));
+  EXPECT_EQ(fits.status, 0) << fits.err;
+}
+
+// Who looks in the morning finds why it ended.
+TEST_F(FinishedResults, TheLogHoldsTheErrorThatEndedARun) {
+  std::ofstream(at("clips/gone.jsonl")) << R"({"id": "a", "video": "videos/gone.mp4", "prompt": "a red square", "labels": {"visual quality": 3}})" << "\n";
+  expect_refused(train("--set run.dir='" + at("ended") + "' --set data.train='" + at("clips/gone.jsonl") + "'"), 3, "gone.mp4");
+  const std::string log = slurp(at("ended/log.txt"));
+  EXPECT_NE(log.find(" [error] sample 'a': "), std::string::npos) << log;
+  EXPECT_EQ(log.find("[error]"), log.rfind("[error]")) << log;
+}
+
 TEST_F(FinishedResults, AProfileOfOtherInputsIsKept) {
   const auto before = files_of("profile");
   expect_refused(profile("profile", "", "clips/test.jsonl"), 2, "holds a finished profile of another model, data file");
@@ -128,6 +146,7 @@ TEST_F(FinishedResults, WhatCantBeDoneIsRefusedBeforeTheWork) {
   expect_refused(refine + "--list-suspects 3 --strategy ddp --out '" + at("o.jsonl") + "'", 2, "write no plan");
   expect_refused(refine + "--list-suspects 0", 2, "'0' must be greater than 0");
   expect_refused("synth --out '" + at("nan") + "' --videos 4 --noise nan", 2, "'nan' must be from 0 to 1");
+  expect_refused("synth --out '" + at("seed") + "' --videos 4 --seed -1", 2, "'-1' must be a whole number, 0 or more");
   std::ofstream(at("clips/misspelled.jsonl")) << R"({"id": "a", "video": "videos/train-000000.mp4", "prompt": "a red square", "lables": {"visual quality": 3}})" << "\n";
   expect_refused(train("--set run.dir='" + at("unlabelled") + "' --set data.train='" + at("clips/misspelled.jsonl") + "'"), 3, "no row has a label");
 }
