@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/bench_influence.sh [BUILD_DIR] [PYTHON]
-# Closed form against reading the features once, a backward pass a label and Captum, in one run: 36,900 samples, 5 dimensions, 4096 and 64
+# Closed form against reading the features once, backward passes (one a label, one a sample) and Captum, in one run: 36,900 samples, 5 dimensions, 4096 and 64
 # features. PYTHON is one with torch, captum and safetensors; without it Captum's column is left out. One JSON line a measurement.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

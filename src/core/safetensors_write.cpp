@@ -67,6 +67,14 @@ std::string header_text(const std::vector<Entry>& entries, const std::map<std::s
   return text;
 }
 
+// What is copied before it is written, because it lies elsewhere or isn't contiguous, is copied in pieces.
+std::vector<Tensor> blocks_of(const Tensor& tensor) {
+  constexpr size_t kBlockBytes = size_t{64} << 20;
+  if (tensor.dim() == 0 || tensor.is_contiguous() || tensor.nbytes() <= kBlockBytes) return {tensor};
+  const auto rows = static_cast<int64_t>(kBlockBytes / std::max<size_t>(1, tensor.nbytes() / static_cast<size_t>(tensor.size(0))));
+  return tensor.split(std::max<int64_t>(1, rows));
+}
+
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
@@ -86,9 +94,11 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
   AtomicFile file(path);
   file.write(length, sizeof length);
   file.write(header.data(), header.size());
-  for (const Entry& entry : entries) {   // one tensor at a time: a copy on the CPU never holds the whole model
-    const Tensor data = entry.tensor.detach().to(at::kCPU).contiguous();
-    if (data.numel() > 0) file.write(data.data_ptr(), static_cast<size_t>(data.numel()) * entry.dtype->bytes);
+  for (const Entry& entry : entries) {
+    for (const Tensor& block : blocks_of(entry.tensor.detach())) {
+      const Tensor data = block.to(at::kCPU).contiguous();
+      if (data.numel() > 0) file.write(data.data_ptr(), static_cast<size_t>(data.numel()) * entry.dtype->bytes);
+    }
   }
   file.commit();
 }

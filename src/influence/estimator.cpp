@@ -8,6 +8,7 @@
 #include <mvrm/influence/bayes_head.h>
 #include <mvrm/influence/leverage.h>
 #include <mvrm/influence/matrix.h>
+#include <mvrm/influence/whatif.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <cmath>
 
@@ -54,15 +55,16 @@ at::Tensor autograd_influence(const at::Tensor& feature_ND, const at::Tensor& la
 
 namespace {
 
-at::Tensor features_of(const EstimatorInput& input, const char* name) {
+// Rows that were not computed have no feature; their labels don't enter a fit either. The features themselves are not copied.
+FitTable table_of(const EstimatorInput& input, const char* name) {
   if (!input.profile->feature_ND.defined()) {
     throw core::DataError(std::string("estimator ") + name + ": the profile keeps no features; make it with 'mvrm profile --features f32'");
   }
-  // Rows that were not computed have no feature; their labels must not enter a fit either.
-  return input.profile->feature_ND.nan_to_num(0);
+  return fit_table(*input.profile);
 }
-at::Tensor labels_of(const Profile& profile) {
-  return profile.label_NK.to(at::kDouble).masked_fill(profile.done_N.eq(0).unsqueeze(1), std::nan(""));
+RidgeDiagnostics ridge_diagnostics(const EstimatorInput& input, const char* name) {
+  const auto [feature_ND, label_NK] = table_of(input, name);
+  return diagnostics(fit_ridge(feature_ND, label_NK), feature_ND, label_NK);
 }
 
 at::Tensor run_closed_form(const EstimatorInput& input) { return closed_form(input.profile->residual_NK, input.profile->feature_sq_norm_N); }
@@ -88,7 +90,8 @@ at::Tensor run_tracin_scalar(const EstimatorInput& input) {
 }
 at::Tensor run_autograd(const EstimatorInput& input) {
   if (!input.weight_KD.defined()) throw core::DataError("estimator autograd: needs the head's parameters; give --head MODEL");
-  return autograd_influence(features_of(input, "autograd"), labels_of(*input.profile), input.weight_KD, input.bias_K);
+  const auto [feature_ND, label_NK] = table_of(input, "autograd");
+  return autograd_influence(feature_ND, label_NK, input.weight_KD, input.bias_K);
 }
 at::Tensor run_row_sum(const EstimatorInput& input) {
   const Profile& profile = *input.profile;
@@ -98,20 +101,12 @@ at::Tensor run_row_sum(const EstimatorInput& input) {
   const at::Tensor residual_NK = profile.residual_NK.to(at::kDouble);
   return row_sum(profile.kernel_NKK.to(at::kDouble) * residual_NK.unsqueeze(2) * residual_NK.unsqueeze(1));
 }
-at::Tensor run_ridge_inverse(const EstimatorInput& input) {
-  const at::Tensor feature_ND = features_of(input, "ridge_inverse"), label_NK = labels_of(*input.profile);
-  return diagnostics(fit_ridge(feature_ND, label_NK), feature_ND, label_NK).self_influence_NK;
-}
-at::Tensor run_cook(const EstimatorInput& input) {
-  const at::Tensor feature_ND = features_of(input, "ridge_cook"), label_NK = labels_of(*input.profile);
-  return diagnostics(fit_ridge(feature_ND, label_NK), feature_ND, label_NK).cook_NK;
-}
-at::Tensor run_leave_one_out(const EstimatorInput& input) {
-  const at::Tensor feature_ND = features_of(input, "ridge_loo"), label_NK = labels_of(*input.profile);
-  return diagnostics(fit_ridge(feature_ND, label_NK), feature_ND, label_NK).loo_residual_NK.square();
-}
+at::Tensor run_ridge_inverse(const EstimatorInput& input) { return ridge_diagnostics(input, "ridge_inverse").self_influence_NK; }
+at::Tensor run_cook(const EstimatorInput& input) { return ridge_diagnostics(input, "ridge_cook").cook_NK; }
+at::Tensor run_leave_one_out(const EstimatorInput& input) { return ridge_diagnostics(input, "ridge_loo").loo_residual_NK.square(); }
+at::Tensor run_studentised(const EstimatorInput& input) { return ridge_diagnostics(input, "ridge_studentised").studentised_NK.square(); }
 at::Tensor run_vbll(const EstimatorInput& input) {
-  const at::Tensor feature_ND = features_of(input, "vbll"), label_NK = labels_of(*input.profile);
+  const auto [feature_ND, label_NK] = table_of(input, "vbll");
   return predictive_variance(fit_bayes(feature_ND, label_NK), feature_ND).masked_fill(input.profile->done_N.eq(0).unsqueeze(1), std::nan(""));
 }
 
@@ -130,6 +125,7 @@ const std::vector<EstimatorEntry>& estimators() {
       {"row_sum", "as --space said", "sum over k of r_j r_k times the product of the gradients of rewards j and k", run_row_sum, Needs::products},
       {"ridge_inverse", "head refitted by ridge regression", "r^2 leverage: the exact inverse Hessian instead of the identity", run_ridge_inverse, Needs::features},
       {"ridge_loo", "head refitted by ridge regression", "squared leave-one-out residual", run_leave_one_out, Needs::features},
+      {"ridge_studentised", "head refitted by ridge regression", "squared studentised residual: r^2 / (s^2 (1 - leverage))", run_studentised, Needs::features},
       {"ridge_cook", "head refitted by ridge regression", "Cook's distance", run_cook, Needs::features},
       {"vbll", "head, Bayesian", "predictive variance; sees unusual clips, not wrong labels", run_vbll, Needs::features},
       {"autograd", "head weights", "closed_form by backward passes: slow, an independent check", run_autograd, Needs::features},

@@ -17,16 +17,20 @@ struct Factors {
   at::Tensor feature_ND, normed_ND;         // h, n
   at::Tensor to_output_NKD, mlp_NI;         // v_k = d s_k / d x, a: Down's gradient is v_k a^T
   at::Tensor to_gate_NKI, to_up_NKI, in_ND; // alpha_k, beta_k, z: Gate's is alpha_k z^T, Up's beta_k z^T
+  at::Tensor post_norm_NKD;                 // gamma2's: (Gate^T alpha_k + Up^T beta_k) * n2
 };
 
 at::Tensor inverse_rms(const at::Tensor& x_ND, double eps) { return (x_ND.square().mean(-1, true) + eps).rsqrt(); }
 
-bool uses_down(Space space) { return space == Space::head_down || space == Space::head_mlp; }
+bool uses_norm(Space space) { return space == Space::head_norm || space == Space::last_layer; }
+bool uses_mlp(Space space) { return space == Space::head_mlp || space == Space::last_layer; }
+bool uses_down(Space space) { return space == Space::head_down || uses_mlp(space); }
 
 Factors factors(Space space, const LastLayer& layer, const at::Tensor& skip_ND) {
   Factors f;
   const at::Tensor u_ND = skip_ND.to(layer.score_KD.scalar_type());
-  f.in_ND = layer.post_norm_D * (u_ND * inverse_rms(u_ND, layer.eps));
+  const at::Tensor normed_u_ND = u_ND * inverse_rms(u_ND, layer.eps);
+  f.in_ND = layer.post_norm_D * normed_u_ND;
   const at::Tensor gate_NI = f.in_ND.mm(layer.gate_ID.t()), up_NI = f.in_ND.mm(layer.up_ID.t());
   const at::Tensor silu_NI = at::silu(gate_NI);
   f.mlp_NI = silu_NI * up_NI;
@@ -37,7 +41,7 @@ Factors factors(Space space, const LastLayer& layer, const at::Tensor& skip_ND) 
   const at::Tensor scaled_KD = layer.norm_D * layer.score_KD;
   const at::Tensor share_NK1 = (f.feature_ND.mm(layer.score_KD.t()) / static_cast<double>(x_ND.size(1))).unsqueeze(2);
   f.to_output_NKD = (scaled_KD - share_NK1 * f.normed_ND.unsqueeze(1)) * scale_N1.unsqueeze(2);
-  if (space != Space::head_mlp) return f;
+  if (!uses_mlp(space)) return f;
   // q_k = Down^T v_k with one product for all dimensions: Down^T (gamma * w_k) is the same for every sample.
   const at::Tensor constant_KI = scaled_KD.mm(layer.down_DI), turned_NI = f.normed_ND.mm(layer.down_DI);
   const at::Tensor back_NKI = (constant_KI - share_NK1 * turned_NI.unsqueeze(1)) * scale_N1.unsqueeze(2);
@@ -45,6 +49,10 @@ Factors factors(Space space, const LastLayer& layer, const at::Tensor& skip_ND) 
   const at::Tensor slope_NI = sigmoid_NI + silu_NI * (1 - sigmoid_NI);
   f.to_up_NKI = back_NKI * silu_NI.unsqueeze(1);
   f.to_gate_NKI = back_NKI * (up_NI * slope_NI).unsqueeze(1);
+  if (space == Space::last_layer) {
+    const at::Tensor turned_NKD = at::matmul(f.to_gate_NKI, layer.gate_ID) + at::matmul(f.to_up_NKI, layer.up_ID);
+    f.post_norm_NKD = turned_NKD * normed_u_ND.unsqueeze(1);
+  }
   return f;
 }
 
@@ -74,6 +82,7 @@ const std::vector<SpaceEntry>& spaces() {
       {Space::head_norm, "head+norm", "score head and final norm"},
       {Space::head_down, "head+down", "score head and the last layer's down_proj"},
       {Space::head_mlp, "head+mlp", "score head and the last layer's MLP: gate_proj, up_proj, down_proj"},
+      {Space::last_layer, "last_layer", "score head, final norm, and of the last layer the MLP and the norm before it: all but attention"},
   };
   return entries;
 }
@@ -114,11 +123,11 @@ at::Tensor head_influence(const at::Tensor& residual_NK, const at::Tensor& featu
 at::Tensor influence_matrix(Space space, const LastLayer& layer, const SamplePoints& train, const SamplePoints& test) {
   const Factors i = factors(space, layer, train.skip_ND), t = factors(space, layer, test.skip_ND);
   at::Tensor shared;
-  if (space == Space::head_norm) shared = pair_products(norm_factors(layer, i), norm_factors(layer, t));
-  if (uses_down(space)) shared = times(pair_products(i.to_output_NKD, t.to_output_NKD), i.mlp_NI.mm(t.mlp_NI.t()));
-  if (space == Space::head_mlp) {
-    shared += times(pair_products(i.to_gate_NKI, t.to_gate_NKI) + pair_products(i.to_up_NKI, t.to_up_NKI), i.in_ND.mm(t.in_ND.t()));
-  }
+  const auto add = [&shared](const at::Tensor& block) { shared = shared.defined() ? shared + block : block; };
+  if (uses_norm(space)) add(pair_products(norm_factors(layer, i), norm_factors(layer, t)));
+  if (uses_down(space)) add(times(pair_products(i.to_output_NKD, t.to_output_NKD), i.mlp_NI.mm(t.mlp_NI.t())));
+  if (uses_mlp(space)) add(times(pair_products(i.to_gate_NKI, t.to_gate_NKI) + pair_products(i.to_up_NKI, t.to_up_NKI), i.in_ND.mm(t.in_ND.t())));
+  if (space == Space::last_layer) add(pair_products(i.post_norm_NKD, t.post_norm_NKD));
   return finish(shared, train.residual_NK.to(at::kDouble).unsqueeze(1), test.residual_NK.to(at::kDouble).unsqueeze(0), i.feature_ND.mm(t.feature_ND.t()));
 }
 
@@ -126,9 +135,11 @@ at::Tensor self_matrix(Space space, const LastLayer& layer, const SamplePoints& 
   const Factors f = factors(space, layer, points.skip_ND);
   const auto squares = [](const at::Tensor& x_NX) { return x_NX.square().sum(1); };
   at::Tensor shared;
-  if (space == Space::head_norm) shared = self_products(norm_factors(layer, f));
-  if (uses_down(space)) shared = times(self_products(f.to_output_NKD), squares(f.mlp_NI));
-  if (space == Space::head_mlp) shared += times(self_products(f.to_gate_NKI) + self_products(f.to_up_NKI), squares(f.in_ND));
+  const auto add = [&shared](const at::Tensor& block) { shared = shared.defined() ? shared + block : block; };
+  if (uses_norm(space)) add(self_products(norm_factors(layer, f)));
+  if (uses_down(space)) add(times(self_products(f.to_output_NKD), squares(f.mlp_NI)));
+  if (uses_mlp(space)) add(times(self_products(f.to_gate_NKI) + self_products(f.to_up_NKI), squares(f.in_ND)));
+  if (space == Space::last_layer) add(self_products(f.post_norm_NKD));
   const at::Tensor residual_NK = points.residual_NK.to(at::kDouble);
   return finish(shared, residual_NK, residual_NK, squares(f.feature_ND));
 }

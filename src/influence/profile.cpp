@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The profile directory: profile.safetensors, samples.jsonl, profile.json, self_influence.csv.
 #include <ATen/ATen.h>
+#include <mvrm/core/csv.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/core/safetensors.h>
@@ -21,13 +22,6 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
 std::string samples_of(const Profile& profile) {
   std::string text;
   for (size_t n = 0; n < profile.ids.size(); ++n) {
@@ -38,11 +32,11 @@ std::string samples_of(const Profile& profile) {
 
 std::string csv_of(const Profile& profile) {
   std::string text = "id";
-  for (const auto& dimension : profile.dimensions) text += "," + csv_cell(dimension);
+  for (const auto& dimension : profile.dimensions) text += "," + core::csv_cell(dimension);
   text += "\n";
   const at::Tensor risk_NK = profile.self_influence_NK.to(at::kFloat).contiguous();
   for (size_t n = 0; n < profile.ids.size(); ++n) {
-    text += csv_cell(profile.ids[n]);
+    text += core::csv_cell(profile.ids[n]);
     for (size_t k = 0; k < profile.dimensions.size(); ++k) {
       const float value = risk_NK.const_data_ptr<float>()[n * profile.dimensions.size() + k];
       char buffer[32];
@@ -138,9 +132,8 @@ Profile read_profile(const fs::path& directory) {
   read_samples(need(directory, "samples.jsonl"), profile);
   need(directory, "profile.safetensors");
   shape.rows = static_cast<int64_t>(profile.ids.size());
-  const int64_t width = std::exchange(shape.feature_width, 0);
+  shape.stored_features = true;
   allocate(profile, shape);
-  if (width > 0) profile.feature_ND = at::empty({shape.rows, width}, shape.feature_dtype);   // not touched: it becomes a view of the file
   read_rows(directory, profile, /*map_features=*/true);
   return profile;
 }

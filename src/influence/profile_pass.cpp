@@ -82,11 +82,11 @@ std::unique_ptr<ProfileStore> open_store(const fs::path& directory, Profile& pro
     }
   }
   comm.barrier();
-  read_rows(directory, profile);
+  read_rows(directory, profile, /*map_features=*/true);
   return std::make_unique<ProfileStore>(directory, profile);
 }
 
-Profile empty_profile(const model::RewardModel& model, const data::Dataset& dataset, const ProfileOptions& options) {
+Profile empty_profile(const model::RewardModel& model, const data::Dataset& dataset, const ProfileOptions& options, bool stored) {
   Profile profile{.dimensions = model.config.dimensions};
   for (const auto& sample : dataset.manifest().samples) {
     profile.ids.push_back(sample.id);
@@ -95,7 +95,7 @@ Profile empty_profile(const model::RewardModel& model, const data::Dataset& data
   allocate(profile, {.rows = dataset.size(), .dimensions = static_cast<int64_t>(profile.dimensions.size()),
                      .frames = prefix_frames(dataset.manifest(), dataset.processor().sample_rule), .kernel = options.space.has_value(),
                      .feature_width = options.feature_dtype ? model.config.text.hidden_size : 0,
-                     .feature_dtype = options.feature_dtype.value_or(at::kFloat)});
+                     .feature_dtype = options.feature_dtype.value_or(at::kFloat), .stored_features = stored});
   profile.model_hash = options.model_dir.empty() ? "" : model::model_hash(options.model_dir);
   profile.data_hash = dataset.manifest().hash;
   profile.reading = reading_of(dataset.processor().sample_rule, model.dtype);
@@ -144,7 +144,6 @@ void fill_row(Profile& profile, const model::SampleOutput& output, const std::op
     const at::Tensor ones_1K = at::ones({1, dimensions}, at::kDouble);   // unit residuals: the products of the rewards' gradients
     profile.kernel_NKK[n].copy_(self_matrix(space_from_name(profile.space), *layer, {ones_1K, output.skip_D.unsqueeze(0)})[0]);
   }
-  if (profile.feature_ND.defined()) profile.feature_ND[n].copy_(feature_D);
 }
 
 // The rows of this rank's chunks that hold a sample still to do, whole chunks each.
@@ -189,26 +188,33 @@ core::ConfigError other_profile(const fs::path& directory) {
 Profile compute_profile(const model::RewardModel& model, data::Dataset& dataset, const ProfileOptions& options, dist::Communicator& comm,
                         const core::Context& context, const fs::path& directory) {
   check_dimensions(dataset.manifest(), model.config.dimensions);
-  Profile profile = empty_profile(model, dataset, options);
-  const auto store = open_store(directory, profile, options.replace, comm, context);
+  Profile profile = empty_profile(model, dataset, options, !directory.empty());
+  auto store = open_store(directory, profile, options.replace, comm, context);
   const std::optional<LastLayer> layer = options.space ? std::optional(last_layer(model)) : std::nullopt;
 
   const int64_t done = profile.done_N.sum().item<int64_t>();
   if (done > 0 && comm.is_main()) context.log.info("profile: " + std::to_string(done) + " samples are done already");
   uint8_t* done_flag = profile.done_N.mutable_data_ptr<uint8_t>();
   const auto keep = [&](std::span<const model::SampleOutput> outputs) {
+    comm.check_peers();
     for (const auto& output : outputs) {
       if (!output.example || done_flag[output.index] != 0) continue;
       fill_row(profile, output, layer);
       done_flag[output.index] = 1;
-      if (store) store->add_row(output.index);
+      if (store) store->add_row(output.index, output.feature_D.to(at::kCPU));
+      else if (profile.feature_ND.defined()) profile.feature_ND[output.index].copy_(output.feature_D);
     }
   };
   model::forward_pass(model, dataset, open_rows(profile, options.batch, comm), options.batch, context, "profile", keep,
                       {.prefix_rewards = true, .skip = options.space.has_value()});
   if (store) store->flush();
   for (const auto& [name, tensor] : tensors_of(profile)) {
-    if (tensor->defined()) share_chunks(*tensor, options.batch, comm);
+    if (tensor->defined() && !(store && name == "feature")) share_chunks(*tensor, options.batch, comm);
+  }
+  if (store && profile.feature_ND.defined()) {   // all ranks wrote theirs: seen as the file is from now on
+    store.reset();
+    comm.barrier();
+    profile.feature_ND = stored_features(directory);
   }
   // A finished profile that is continued may hold another estimator's numbers.
   profile.self_influence_NK = closed_form(profile.residual_NK, profile.feature_sq_norm_N).to(at::kFloat);

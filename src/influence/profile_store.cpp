@@ -32,7 +32,9 @@ void allocate(Profile& profile, const ProfileShape& shape) {
   profile.kernel_NKK = shape.kernel ? nan({rows, dimensions, dimensions}) : at::Tensor();
   profile.running_loss_NK = shape.running_loss ? nan({rows, dimensions}) : at::Tensor();
   profile.done_N = at::zeros({rows}, at::kByte);
-  profile.feature_ND = shape.feature_width > 0 ? nan({rows, shape.feature_width}, shape.feature_dtype) : at::Tensor();
+  if (shape.feature_width == 0) profile.feature_ND = at::Tensor();
+  else if (shape.stored_features) profile.feature_ND = nan({1, shape.feature_width}, shape.feature_dtype).expand({rows, shape.feature_width});
+  else profile.feature_ND = nan({rows, shape.feature_width}, shape.feature_dtype);
 }
 
 std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile) {
@@ -105,6 +107,8 @@ void read_rows(const fs::path& directory, Profile& profile, bool map_features) {
   }
 }
 
+core::Tensor stored_features(const fs::path& directory) { return open_file(directory).tensor("feature"); }
+
 ProfileStore::ProfileStore(const fs::path& directory, Profile profile) : path_(directory / kFileName) {
   const auto file = open_file(directory);
   descriptor_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
@@ -116,6 +120,7 @@ ProfileStore::ProfileStore(const fs::path& directory, Profile profile) : path_(d
     if (!tensor->defined()) continue;
     const uint64_t offset = sizeof header + header + file.find(name)->begin;
     if (name == "done") done_offset_ = offset;
+    else if (name == "feature") feature_offset_ = offset, feature_ND_ = *tensor;
     else columns_.push_back({*tensor, offset});
   }
   thread_ = std::thread([this] { serve(); });
@@ -168,24 +173,39 @@ void ProfileStore::write_rows(const Column& column, int64_t begin, int64_t end) 
   write_at(column.offset + from, static_cast<const char*>(column.table.const_data_ptr()) + from, static_cast<size_t>(end - begin) * row_bytes);
 }
 
-void ProfileStore::add_row(int64_t n) {
+void ProfileStore::write_features(const std::map<int64_t, core::Tensor>& rows, int64_t begin, int64_t end) {
+  std::vector<at::Tensor> block;
+  for (int64_t n = begin; n < end; ++n) block.push_back(rows.at(n));
+  const at::Tensor block_BD = at::stack(block).to(feature_ND_.scalar_type()).contiguous();
+  const size_t row_bytes = block_BD.nbytes() / static_cast<size_t>(end - begin);
+  write_at(feature_offset_ + static_cast<uint64_t>(begin) * row_bytes, block_BD.const_data_ptr(), block_BD.nbytes());
+}
+
+void ProfileStore::add_row(int64_t n, const core::Tensor& feature_D) {
+  MVRM_CHECK(!feature_ND_.defined() || feature_D.defined(), "row ", n, " has no feature");
   const std::lock_guard lock(mutex_);
   if (error_) std::rethrow_exception(error_);
   pending_.push_back(n);
+  if (feature_ND_.defined()) pending_features_[n] = feature_D;
 }
 
 void ProfileStore::flush() {
   const std::lock_guard file_lock(file_mutex_);
   std::vector<int64_t> rows;
+  std::map<int64_t, core::Tensor> features;
   {
     const std::lock_guard lock(mutex_);
     if (error_) std::rethrow_exception(error_);
     rows.swap(pending_);
+    features.swap(pending_features_);
   }
   if (rows.empty()) return;
   const auto runs = runs_of(std::move(rows));
   for (const auto& column : columns_) {
     for (const auto& [begin, end] : runs) write_rows(column, begin, end);
+  }
+  if (feature_ND_.defined()) {
+    for (const auto& [begin, end] : runs) write_features(features, begin, end);
   }
   if (::fdatasync(descriptor_) != 0) throw core::io_error(path_.string() + ": can't be synchronised: " + std::strerror(errno));
   for (const auto& [begin, end] : runs) {

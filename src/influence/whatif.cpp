@@ -104,7 +104,7 @@ void add_steps(std::vector<Step>& steps, const RidgeGroup& group, const at::Tens
     splits.push_back(split_changes(label_NK.select(1, k).to(at::kDouble), found->second));
     double left = static_cast<double>(group.count());
     for (const double sign : splits.back().sign) left += sign;
-    if (left < 2) throw core::DataError("what-if: fewer than two labels would be left in dimension " + std::to_string(k));
+    if (left < 2) throw core::DataError("what-if: fewer than two labels would be left in dimension number " + std::to_string(k + 1) + ", too few for a head; drop less");
   }
   if (dimensions.empty()) return;
   const Touched touched(group, feature_ND, splits);

@@ -2,12 +2,16 @@
 // N samples, K dimensions, D feature width, n labelled rows and G dimensions of a group that shares them.
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
+#include <mvrm/influence/whatif.h>
 #include <mvrm/refine/held_out.h>
+#include <algorithm>
 #include <limits>
 
 namespace mvrm::refine {
 
 namespace {
+
+constexpr int64_t kBlock = 1024;   // rows
 
 // Rows that were not computed have neither feature nor residual; their labels must not enter the fit.
 at::Tensor usable_labels(const influence::Profile& profile, const at::Tensor& label_NK) {
@@ -18,7 +22,7 @@ at::Tensor usable_labels(const influence::Profile& profile, const at::Tensor& la
 
 HeldOutHead::HeldOutHead(const influence::Profile& profile) : profile_(profile) {
   if (!profile.feature_ND.defined()) return;
-  feature_ND_ = profile.feature_ND.nan_to_num(0);
+  feature_ND_ = influence::fit_table(profile).feature_ND;
   const at::Tensor label_NK = usable_labels(profile, profile.label_NK);
   head_ = influence::fit_ridge(feature_ND_, label_NK);
   leverage_NK_ = influence::diagnostics(*head_, feature_ND_, label_NK).leverage_NK;
@@ -32,8 +36,14 @@ at::Tensor HeldOutHead::residual(const at::Tensor& label_NK) const {
     const at::Tensor dimension_G = at::tensor(at::ArrayRef<int64_t>(group.dimensions), at::kLong);
     const at::Tensor label_nG = label.index_select(0, group.rows).index_select(1, dimension_G);
     group.label_mean_G = label_nG.mean(0);
-    const at::Tensor centred_nD = feature_ND_.index_select(0, group.rows).to(at::kDouble) - group.mean_D;
-    group.weight_DG = at::cholesky_solve(centred_nD.t().mm(label_nG - group.label_mean_G), group.factor_DD);
+    const at::Tensor target_nG = label_nG - group.label_mean_G;
+    at::Tensor product_DG = at::zeros({feature_ND_.size(1), target_nG.size(1)}, at::kDouble);
+    for (int64_t begin = 0; begin < group.count(); begin += kBlock) {   // the features in float64 would be as large again, twice
+      const int64_t rows = std::min(kBlock, group.count() - begin);
+      const at::Tensor centred_BD = feature_ND_.index_select(0, group.rows.narrow(0, begin, rows)).to(at::kDouble) - group.mean_D;
+      product_DG.addmm_(centred_BD.t(), target_nG.narrow(0, begin, rows));
+    }
+    group.weight_DG = at::cholesky_solve(product_DG, group.factor_DD);
   }
   return (influence::predict(refitted, feature_ND_) - label) / (1 - leverage_NK_);
 }

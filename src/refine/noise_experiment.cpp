@@ -3,6 +3,7 @@
 #include <mvrm/core/error.h>
 #include <mvrm/influence/estimator.h>
 #include <mvrm/influence/leverage.h>
+#include <mvrm/influence/whatif.h>
 #include <mvrm/refine/noise_experiment.h>
 #include <mvrm/refine/risk.h>
 #include <cmath>
@@ -16,7 +17,7 @@ NoiseExperiment noise_experiment(const influence::Profile& profile, const NoiseC
   const PlantedNoise planted = plant_noise(profile.label_NK.masked_fill(profile.residual_NK.isnan(), std::nanf("")), config);
   NoiseExperiment result{.profile = profile, .corrupted_NK = planted.corrupted_NK, .residual_deviation_K = {}, .detection = {}};
   influence::Profile& noisy = result.profile;
-  const at::Tensor feature_ND = profile.feature_ND.nan_to_num(0);
+  const at::Tensor feature_ND = influence::fit_table(profile).feature_ND;
   const auto fit = influence::diagnostics(influence::fit_ridge(feature_ND, planted.label_NK), feature_ND, planted.label_NK);
   noisy.label_NK = planted.label_NK;
   noisy.residual_NK = fit.residual_NK.to(at::kFloat);

@@ -90,6 +90,7 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
   check_estimator(options);
   std::filesystem::create_directories(options.out_dir);
   const auto lock = lock_directory(options.out_dir, "--out", comm);
+  comm.watch(options.out_dir / ".ranks");
   influence::EstimatorInput input;
   const std::filesystem::path& head_dir = options.head_dir.empty() && options.estimator == "autograd" ? options.model_dir : options.head_dir;
   if (!head_dir.empty()) {
@@ -100,22 +101,21 @@ influence::Profile profile_run(const ProfileRunOptions& options, dist::Communica
   if (comm.is_main()) remove_leftovers(options.out_dir);
   influence::Profile profile = options.from_dir.empty() ? from_model(options, comm, context) : from_profile(options, input);
   std::optional<AllCores> algebra;
-  if (comm.is_main()) {
+  dist::while_main_works(comm, [&] {
     if (options.all_cores) algebra.emplace();
     apply_estimator(profile, options, input);
-  }
+  });
   profile.self_influence_NK = profile.self_influence_NK.contiguous();
   comm.broadcast(profile.self_influence_NK);
   profile.estimator = options.estimator;
   profile.moments_K = influence::merged_moments(profile.self_influence_NK, comm);
-  if (comm.is_main()) {
+  dist::while_main_works(comm, [&] {
     influence::write_profile(options.out_dir, profile);
     if (options.fit_head && profile.feature_ND.defined()) {
       const auto [feature_ND, label_NK] = influence::fit_table(profile);
       influence::kept_ridge(options.out_dir, feature_ND, label_NK, {}, context);
     }
-  }
-  comm.barrier();   // other ranks wait for the files too
+  });
   return profile;
 }
 

@@ -84,6 +84,7 @@ const std::pair<Space, std::vector<std::string>> kSpaces[] = {
     {Space::head_norm, {"score.weight", "text_model.norm.weight"}},
     {Space::head_down, {"score.weight", "down_proj"}},
     {Space::head_mlp, {"score.weight", "down_proj", "gate_proj", "up_proj"}},
+    {Space::last_layer, {"score.weight", "text_model.norm.weight", "down_proj", "gate_proj", "up_proj", "post_attention_layernorm"}},
 };
 
 TEST(Matrix, EqualsAutogradInEverySpace) {

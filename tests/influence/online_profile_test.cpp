@@ -39,11 +39,7 @@ class Online : public testing::Test {
   }
   std::string bytes(const std::string& name) const { return test::slurp(folder(name) / "profile.safetensors"); }
   std::string said() const { return test::slurp(scratch_.path / "log.txt"); }
-  core::Log log() {
-    core::Log log;
-    log.add_file(scratch_.path / "log.txt");
-    return log;
-  }
+  core::Log log() const { return core::Log().with_file(scratch_.path / "log.txt"); }
   test::Scratch scratch_{"online_profile"};
 };
 

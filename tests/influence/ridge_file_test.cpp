@@ -23,7 +23,7 @@ constexpr int64_t kRows = 60, kWidth = 9, kDimensions = 3;
 class KeptRidge : public testing::Test {
  protected:
   void SetUp() override {
-    context_.log.add_file(scratch_.path / "log.txt");
+    context_.log = context_.log.with_file(scratch_.path / "log.txt");
     feature_ND_ = (normal_table({kRows, kWidth}, 1) + 1.0).to(at::kFloat);
     label_NK_ = (feature_ND_.to(at::kDouble).mm(normal_table({kWidth, kDimensions}, 2)) + 0.5 * normal_table({kRows, kDimensions}, 3)).to(at::kFloat);
     label_NK_[4][1] = std::nanf("");   // two factors

@@ -11,7 +11,7 @@
 
 namespace mvrm::influence {
 
-enum class Space { head, head_norm, head_down, head_mlp };
+enum class Space { head, head_norm, head_down, head_mlp, last_layer };
 struct SpaceEntry {
   Space space;
   const char* name;
