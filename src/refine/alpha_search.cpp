@@ -14,7 +14,7 @@ namespace mvrm::refine {
 
 AlphaChoice choose_alpha(const influence::Profile& profile, RefineConfig config, const std::vector<double>& candidates, const PlanMetric& metric) {
   if (candidates.empty() || std::adjacent_find(candidates.begin(), candidates.end(), std::greater_equal<>()) != candidates.end()) {
-    throw core::ConfigError("alpha search: needs candidates in rising order");
+    throw core::ConfigError("alpha search: candidates must rise, as in 0.1 0.5 1 (--candidates)");
   }
   const auto dimensions = static_cast<int64_t>(profile.dimensions.size());
   AlphaChoice choice{.percent_K = std::vector<double>(profile.dimensions.size(), candidates.front()), .candidates = candidates,
@@ -44,14 +44,17 @@ PlanMetric ridge_proxy(const influence::Profile& profile, influence::RidgeHead h
     if (!gone_NK.logical_or(plan.weight_NK == 1).all().item<bool>()) {
       throw core::DataError("alpha search: the ridge head takes plans with weights 0 and 1 only");
     }
+    // A dimension of which fewer than two labels would be left has no head: no number for this candidate.
+    const at::Tensor given_NK = label_NK.isfinite(), headless_K = given_NK.logical_and(gone_NK.logical_not()).sum(0).lt(2);
+    const auto judged = [&](const at::Tensor& reward_VK) { return metric(reward_VK.masked_fill(headless_K.unsqueeze(0), std::numeric_limits<double>::quiet_NaN())); };
     std::vector<influence::LabelChange> dropped;
-    const at::Tensor cells_M2 = gone_NK.logical_and(label_NK.isfinite()).nonzero();
+    const at::Tensor cells_M2 = gone_NK.logical_and(given_NK).logical_and(headless_K.logical_not()).nonzero();
     const auto cells = cells_M2.accessor<int64_t, 2>();
     for (int64_t m = 0; m < cells.size(0); ++m) dropped.push_back({.row = cells[m][0], .dimension = cells[m][1], .label = std::nullopt});
     // Taking out more rows than there are features costs more than a new factor.
-    if (cells.size(0) <= 2 * feature_ND.size(1) * head.dimensions) return metric(influence::what_if(head, feature_ND, label_NK, dropped, validation_feature_VD).after_TK);
+    if (cells.size(0) <= 2 * feature_ND.size(1) * head.dimensions) return judged(influence::what_if(head, feature_ND, label_NK, dropped, validation_feature_VD).after_TK);
     const at::Tensor left_NK = label_NK.masked_fill(gone_NK, std::numeric_limits<float>::quiet_NaN());
-    return metric(influence::predict(influence::fit_ridge(feature_ND, left_NK, {.lambda = head.groups.front().lambda}), validation_feature_VD));
+    return judged(influence::predict(influence::fit_ridge(feature_ND, left_NK, {.lambda = head.groups.front().lambda}), validation_feature_VD));
   };
 }
 

@@ -19,11 +19,16 @@ Decision mask_cells(const influence::Profile& profile, const core::Tensor& risk_
 Decision prune_samples(const influence::Profile& profile, const core::Tensor& risk_N, int64_t count);
 // As prune_cells on the top cells, but every alpha is multiplied by the one factor at which exactly `count` samples are removed.
 Decision prune_to_budget(const influence::Profile& profile, const core::Tensor& risk_NK, const std::vector<double>& alpha_percent_K, int64_t count);
+// As mask_cells on the top cells, but every alpha is multiplied by the one factor at which exactly `count` labels are removed, or all of
+// those that have a risk.
+Decision mask_to_budget(const influence::Profile& profile, const core::Tensor& risk_NK, const std::vector<double>& alpha_percent_K, int64_t count);
 // Removes nothing and selects nothing.
 Decision keep_cells(const influence::Profile& profile, const core::Tensor& risk_NK);
 
 // Samples that disentangled pruning removes at these alphas: the equal budget of the other strategies.
 int64_t pruning_budget(const influence::Profile& profile, const std::vector<double>& alpha_percent_K);
+// The labels that go with them: the equal budget of masking.
+int64_t pruned_labels(const influence::Profile& profile, const std::vector<double>& alpha_percent_K);
 
 // Strategies, by profile and resolved configuration (one alpha a dimension).
 Decision decide_random(const influence::Profile& profile, const RefineConfig& config);

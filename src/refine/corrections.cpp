@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
+#include <mvrm/data/manifest.h>
 #include <mvrm/refine/corrections.h>
 #include <algorithm>
 #include <cmath>
@@ -52,10 +53,19 @@ std::vector<Correction> read_corrections(const std::filesystem::path& path) {
   return corrections;
 }
 
+LabelScale label_scale(const at::Tensor& label_NK) {
+  const data::ManifestOptions usual;
+  LabelScale scale{.low = usual.label_low, .high = usual.label_high};
+  const at::Tensor given = label_NK.masked_select(label_NK.isfinite());
+  if (given.numel() == 0) return scale;
+  return {.low = std::min(scale.low, given.min().item<double>()), .high = std::max(scale.high, given.max().item<double>())};
+}
+
 at::Tensor corrected_labels(const at::Tensor& label_NK, const std::vector<std::string>& ids, const std::vector<std::string>& dimensions,
                             const std::vector<Correction>& corrections) {
   at::Tensor corrected_NK = label_NK.to(at::kFloat).clone().contiguous();
   const at::Tensor given_NK = label_NK.to(at::kFloat).contiguous();
+  const LabelScale scale = label_scale(given_NK);
   std::unordered_map<std::string, size_t> row_of_id;
   for (size_t n = 0; n < ids.size(); ++n) row_of_id.emplace(ids[n], n);
   for (const auto& correction : corrections) {
@@ -75,6 +85,10 @@ at::Tensor corrected_labels(const at::Tensor& label_NK, const std::vector<std::s
       throw core::DataError(correction.place + ": says the label was " + text_of(old) + ", the data has " + text_of(given), correction.id);
     }
     label = wanted(correction.new_label);
+    if (label < scale.low || label > scale.high) {
+      throw core::DataError(correction.place + ": the new label " + text_of(label) + " is outside the labels' scale, " +
+                            text_of(static_cast<float>(scale.low)) + " to " + text_of(static_cast<float>(scale.high)), correction.id);
+    }
   }
   return corrected_NK;
 }

@@ -33,6 +33,22 @@ size_t cells_at(double alpha_percent, size_t labelled) {
   return std::min(labelled, static_cast<size_t>(std::max(0.0, std::ceil(exact - 1e-9))));
 }
 
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+// By cell, the factor on alpha at which it is selected: its place in the order over the dimension's own count.
+std::vector<double> selecting_factors(const at::Tensor& risk_NK, const std::vector<double>& alpha_percent_K, const std::vector<std::string>& ids) {
+  const auto dimensions = static_cast<size_t>(risk_NK.size(1));
+  std::vector<double> factor(static_cast<size_t>(risk_NK.numel()), kNever);
+  for (size_t k = 0; k < dimensions; ++k) {
+    const auto order = risk_order(risk_NK, static_cast<int64_t>(k), ids);
+    const size_t own = cells_at(alpha_percent_K[k], order.size());
+    for (size_t i = 0; own > 0 && i < order.size(); ++i) {
+      factor[static_cast<size_t>(order[i]) * dimensions + k] = static_cast<double>(i + 1) / static_cast<double>(own);
+    }
+  }
+  return factor;
+}
+
 }  // namespace
 
 at::Tensor top_cells(const at::Tensor& risk_NK, const std::vector<double>& alpha_percent_K, const std::vector<std::string>& ids) {
@@ -84,17 +100,11 @@ Decision prune_samples(const influence::Profile& profile, const at::Tensor& risk
 Decision prune_to_budget(const influence::Profile& profile, const at::Tensor& risk_NK, const std::vector<double>& alpha_percent_K, int64_t count) {
   const at::Tensor risk = risk_NK.to(at::kDouble).contiguous();
   const int64_t rows = risk.size(0), dimensions = risk.size(1);
-  constexpr double kNever = std::numeric_limits<double>::infinity();
-  // The factor on alpha at which a cell is selected, and a sample with it: its place in the order over the dimension's own count.
-  std::vector<double> factor(static_cast<size_t>(rows * dimensions), kNever), first(static_cast<size_t>(rows), kNever);
-  for (int64_t k = 0; k < dimensions; ++k) {
-    const auto order = risk_order(risk, k, profile.ids);
-    const size_t own = cells_at(alpha_percent_K[static_cast<size_t>(k)], order.size());
-    for (size_t i = 0; own > 0 && i < order.size(); ++i) {
-      const auto n = static_cast<size_t>(order[i]);
-      factor[n * static_cast<size_t>(dimensions) + static_cast<size_t>(k)] = static_cast<double>(i + 1) / static_cast<double>(own);
-      first[n] = std::min(first[n], static_cast<double>(i + 1) / static_cast<double>(own));
-    }
+  const std::vector<double> factor = selecting_factors(risk, alpha_percent_K, profile.ids);
+  std::vector<double> first(static_cast<size_t>(rows), kNever);   // at which a sample is removed: with its first cell
+  for (size_t cell = 0; cell < factor.size(); ++cell) {
+    double& sample = first[cell / static_cast<size_t>(dimensions)];
+    sample = std::min(sample, factor[cell]);
   }
   std::vector<size_t> samples;
   for (size_t n = 0; n < first.size(); ++n) {
@@ -110,6 +120,30 @@ Decision prune_to_budget(const influence::Profile& profile, const at::Tensor& ri
       selected_NK.mutable_data_ptr<uint8_t>()[cell] = factor[cell] <= last ? 1 : 0;
   }
   return prune_cells(profile, risk, selected_NK);
+}
+
+Decision mask_to_budget(const influence::Profile& profile, const at::Tensor& risk_NK, const std::vector<double>& alpha_percent_K, int64_t count) {
+  const at::Tensor risk = risk_NK.to(at::kDouble).contiguous();
+  const auto dimensions = static_cast<size_t>(risk.size(1));
+  const std::vector<double> factor = selecting_factors(risk, alpha_percent_K, profile.ids);
+  std::vector<size_t> cells;
+  for (size_t cell = 0; cell < factor.size(); ++cell) {
+    if (factor[cell] < kNever) cells.push_back(cell);
+  }
+  std::sort(cells.begin(), cells.end(), [&](size_t a, size_t b) {
+    if (factor[a] != factor[b]) return factor[a] < factor[b];
+    const auto &x = profile.ids[a / dimensions], &y = profile.ids[b / dimensions];
+    return x != y ? x < y : profile.dimensions[a % dimensions] < profile.dimensions[b % dimensions];
+  });
+  cells.resize(std::min(cells.size(), static_cast<size_t>(count)));
+  at::Tensor selected_NK = at::zeros(risk.sizes(), at::kByte);
+  for (const size_t cell : cells) selected_NK.mutable_data_ptr<uint8_t>()[cell] = 1;
+  return mask_cells(profile, risk, selected_NK);
+}
+
+int64_t pruned_labels(const influence::Profile& profile, const std::vector<double>& alpha_percent_K) {
+  const at::Tensor removed_N = top_cells(profile.self_influence_NK, alpha_percent_K, profile.ids).any(1);
+  return profile.label_NK.isfinite().logical_and(removed_N.unsqueeze(1)).sum().item<int64_t>();
 }
 
 int64_t pruning_budget(const influence::Profile& profile, const std::vector<double>& alpha_percent_K) {

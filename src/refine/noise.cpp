@@ -44,9 +44,10 @@ size_t corrupt_place(size_t place, size_t count, NoiseKind kind, double draw) {
 void check(const NoiseConfig& config) {
   if (!(config.share >= 0 && config.share <= 1)) throw core::ConfigError("noise share: must be between 0 and 1, got " + std::to_string(config.share));
   const auto& levels = config.levels;
-  if (levels.size() < 2 || !std::is_sorted(levels.begin(), levels.end()) ||
+  if (levels.size() < 2) throw core::ConfigError("noise: all labels are equal, so none can be planted for another; it takes data with at least two different labels");
+  if (!std::is_sorted(levels.begin(), levels.end()) ||
       std::adjacent_find(levels.begin(), levels.end()) != levels.end()) {
-    throw core::ConfigError("noise levels: need at least two different values in ascending order");
+    throw core::ConfigError("noise levels: must be different values in ascending order");
   }
 }
 

@@ -23,6 +23,9 @@ Decision decide_pruning(const influence::Profile& profile, const RefineConfig& c
   return prune_cells(profile, risk_table(profile), risky_cells(profile, config));
 }
 Decision decide_masking(const influence::Profile& profile, const RefineConfig& config) {
+  if (config.budget == "match_union") {
+    return mask_to_budget(profile, risk_table(profile), config.alpha_percent_K, pruned_labels(profile, config.alpha_percent_K));
+  }
   return mask_cells(profile, risk_table(profile), risky_cells(profile, config));
 }
 Decision decide_reweighting(const influence::Profile& profile, const RefineConfig& config) {
@@ -90,14 +93,20 @@ void check_profile(const influence::Profile& profile) {
   core::check_shape(profile.self_influence_NK, {rows, dimensions}, "self_influence");
   core::check_shape(profile.residual_NK, {rows, dimensions}, "residual");
   core::check_shape(profile.label_NK, {rows, dimensions}, "label");
-  const at::Tensor missing_NK = profile.label_NK.isnan().logical_and(profile.self_influence_NK.isnan());
+  // An estimator may have nothing to say of a dimension with too few labels to fit a head: as if it had none. The residuals are there.
+  const at::Tensor none_K = profile.self_influence_NK.isnan().all(0).logical_and(profile.residual_NK.isfinite().any(0));
+  const at::Tensor missing_NK = profile.label_NK.isnan().logical_or(none_K.unsqueeze(0)).logical_and(profile.self_influence_NK.isnan());
   const at::Tensor bad_M2 = profile.self_influence_NK.isfinite().logical_or(missing_NK).logical_not().nonzero();
   if (bad_M2.size(0) > 0) {
     const auto& id = profile.ids[static_cast<size_t>(bad_M2[0][0].item<int64_t>())];
     throw core::DataError("profile: sample '" + id + "', dimension '" + profile.dimensions[static_cast<size_t>(bad_M2[0][1].item<int64_t>())] +
                               "': the self-influence is not finite; the profile is incomplete or the model diverged", id);
   }
-  if (missing_NK.all().item<bool>()) throw core::DataError("profile: no sample has a label, so there is nothing to refine");
+  if (missing_NK.all().item<bool>()) {
+    throw core::DataError(profile.label_NK.isfinite().any().item<bool>()
+                              ? "profile: the estimator " + profile.estimator + " has no number for any label, as where a dimension has one or two; there is nothing to refine"
+                              : "profile: no sample has a label, so there is nothing to refine");
+  }
 }
 
 }  // namespace
@@ -141,6 +150,11 @@ std::pair<RefinementPlan, PlanSummary> refine(const influence::Profile& profile,
   RefinementPlan plan = std::move(decision.plan);
   PlanSummary summary = summarise(plan, profile.label_NK, decision.selected_NK, decision.risk_NK);
   summary.strategy = config.strategy;
+  for (size_t k = 0; k < profile.dimensions.size(); ++k) {
+    const auto column = static_cast<int64_t>(k);
+    if (profile.self_influence_NK.select(1, column).isnan().all().item<bool>() && profile.label_NK.select(1, column).isfinite().any().item<bool>())
+      summary.not_estimated.push_back(profile.dimensions[k]);
+  }
   if (strategy.uses_alpha) summary.alpha_percent_K = resolved.alpha_percent_K;
   if (!(plan.weight_NK > 0).logical_and(profile.label_NK.isfinite()).any().item<bool>()) {
     throw core::ConfigError("strategy " + config.strategy + ": removes every label of the data; lower alpha");

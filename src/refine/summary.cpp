@@ -82,6 +82,7 @@ nlohmann::json to_json(const PlanSummary& summary, const std::vector<std::string
                           {"label_histogram_removed", summary.label_histogram_removed},
                           {"weight_quantiles", nlohmann::json::object()},
                           {"effective_share", number(summary.effective_share)},
+                          {"not_estimated", summary.not_estimated},
                           {"per_dimension", nlohmann::json::object()}};
   for (size_t q = 0; q < std::size(kWeightQuantiles); ++q) {
     std::string name = std::to_string(kWeightQuantiles[q]).substr(0, 4);

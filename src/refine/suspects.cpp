@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // N samples, K dimensions.
 #include <ATen/ATen.h>
+#include <mvrm/core/csv.h>
 #include <mvrm/core/error.h>
 #include <mvrm/refine/risk.h>
 #include <mvrm/refine/suspects.h>
@@ -54,13 +55,6 @@ at::Tensor wanted_cells(const influence::Profile& profile, const at::Tensor& per
   return sample_N.unsqueeze(1).logical_and(dimension_K.unsqueeze(0));
 }
 
-std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
 }  // namespace
 
 std::vector<Suspect> list_suspects(const influence::Profile& profile, const at::Tensor& risk_NK, const SuspectOptions& options,
@@ -110,7 +104,7 @@ std::string to_csv(const std::vector<Suspect>& suspects, const influence::Profil
     for (const auto& column : kColumns) {
       if (column != kColumns.front()) line += ",";
       if (!row.contains(column)) continue;
-      line += row[column].is_string() ? csv_cell(row[column].get<std::string>()) : row[column].dump();
+      line += row[column].is_string() ? core::csv_cell(row[column].get<std::string>()) : row[column].dump();
     }
     text += line + "\n";
   }

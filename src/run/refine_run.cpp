@@ -75,6 +75,7 @@ std::string summary_table(const refine::PlanSummary& summary, const std::vector<
                      " removed; " + std::to_string(summary.removed_labels) + " labels without weight, " + std::to_string(summary.changed_labels) +
                      " changed\n" + report::to_text(table);
   if (summary.removed_labels > 0) text += "labels without weight: " + histogram_text(summary.label_histogram_removed) + "\n";
+  for (const auto& name : summary.not_estimated) text += "'" + name + "' has too few labels for the profile's estimator: all of them are kept as they are\n";
   return text + weights_text(summary);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <mvrm/core/csv.h>
 #include <mvrm/core/files.h>
 #include <mvrm/report/table.h>
 #include <mvrm/run/whatif_run.h>
@@ -79,8 +80,13 @@ std::string whatif_table(const WhatIfResult& result, int64_t top) {
 
 std::string whatif_json(const WhatIfResult& result) {
   Json document{{"changed", result.changed}, {"dimensions", Json::object()}, {"results", Json::array()}};
+  const at::Tensor change_TK = (result.after_TK - result.before_TK).abs();
   for (size_t k = 0; k < result.train.dimensions.size(); ++k) {
-    document["dimensions"][result.train.dimensions[k]] = {{"lambda", number(result.lambda_K[k])}, {"spearman_before", number(result.spearman_before_K[k])},
+    const at::Tensor column_T = change_TK.select(1, static_cast<int64_t>(k));
+    document["dimensions"][result.train.dimensions[k]] = {{"lambda", number(result.lambda_K[k])},
+                                                          {"mean_change", number(column_T.mean().item<double>())},
+                                                          {"largest_change", number(column_T.max().item<double>())},
+                                                          {"spearman_before", number(result.spearman_before_K[k])},
                                                           {"spearman_after", number(result.spearman_after_K[k])}};
   }
   for (int64_t n = 0; n < result.before_TK.size(0); ++n) {
@@ -109,17 +115,11 @@ std::string whatif_json(const WhatIfResult& result) {
 
 void write_whatif_csv(const std::filesystem::path& path, const WhatIfResult& result) {
   std::string text = "id,dimension,before,after\n";
-  const auto quoted = [](const std::string& cell) {
-    if (cell.find_first_of(",\"\r\n") == std::string::npos) return cell;
-    std::string safe = "\"";
-    for (const char c : cell) safe += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return safe + "\"";
-  };
   for (int64_t n = 0; n < result.before_TK.size(0); ++n) {
     for (size_t k = 0; k < result.train.dimensions.size(); ++k) {
       char numbers[64];
       std::snprintf(numbers, sizeof numbers, ",%.9g,%.9g\n", at_cell(result.before_TK, n, k), at_cell(result.after_TK, n, k));
-      text += quoted(result.test.ids[static_cast<size_t>(n)]) + "," + quoted(result.train.dimensions[k]) + numbers;
+      text += core::csv_cell(result.test.ids[static_cast<size_t>(n)]) + "," + core::csv_cell(result.train.dimensions[k]) + numbers;
     }
   }
   core::write_file_atomic(path, text);

@@ -11,6 +11,7 @@
 #include <mvrm/eval/rank_correlation.h>
 #include <mvrm/influence/matrix.h>
 #include <mvrm/influence/whatif.h>
+#include <mvrm/refine/corrections.h>
 #include <mvrm/run/process.h>
 #include <sstream>
 
@@ -27,43 +28,53 @@ influence::Profile read_with_features(const std::filesystem::path& directory) {
   return profile;
 }
 
-int64_t index_of(const std::vector<std::string>& names, const std::string& name, const std::string& what) {
+// `place`: the option, or file:line.
+int64_t index_of(const std::vector<std::string>& names, const std::string& name, const std::string& place, const std::string& what) {
   const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) throw core::ConfigError(what + " '" + name + "' is not in the profile");
+  if (found == names.end()) throw core::ConfigError(place + ": " + what + " '" + name + "' is not in the profile");
   return found - names.begin();
 }
 
-std::vector<std::string> expanded(const std::vector<std::string>& items) {
-  std::vector<std::string> all;
+struct Wish {
+  std::string text, place;
+};
+
+std::vector<Wish> wishes_of(const std::vector<std::string>& items, const std::string& option) {
+  std::vector<Wish> all;
   for (const auto& item : items) {
     if (!item.starts_with("@")) {
-      all.push_back(item);
+      all.push_back({.text = item, .place = option});
       continue;
     }
-    std::istringstream lines(core::read_file(item.substr(1)));
+    const std::string file = item.substr(1);
+    std::istringstream lines(core::read_file(file));
+    int64_t number = 0;
     for (std::string line; std::getline(lines, line);) {
-      if (!line.empty()) all.push_back(line);
+      ++number;
+      if (!line.empty()) all.push_back({.text = line, .place = file + ":" + std::to_string(number)});
     }
   }
   return all;
 }
 
 // "ID" (all dimensions) or "ID:DIMENSION"; an id may hold colons itself, so the whole text is tried first.
-void add_cells(const influence::Profile& profile, const std::string& text, std::optional<double> label, std::vector<influence::LabelChange>& changes) {
+void add_cells(const influence::Profile& profile, const std::string& text, const std::string& place, std::optional<double> label,
+               std::vector<influence::LabelChange>& changes) {
   if (std::find(profile.ids.begin(), profile.ids.end(), text) != profile.ids.end()) {
-    const int64_t row = index_of(profile.ids, text, "sample");
+    const int64_t row = index_of(profile.ids, text, place, "sample");
     for (size_t k = 0; k < profile.dimensions.size(); ++k) changes.push_back({.row = row, .dimension = static_cast<int64_t>(k), .label = label});
     return;
   }
   const auto colon = text.rfind(':');
-  const int64_t row = index_of(profile.ids, text.substr(0, colon), "sample");
-  changes.push_back({.row = row, .dimension = index_of(profile.dimensions, text.substr(colon + 1), "dimension"), .label = label});
+  const int64_t row = index_of(profile.ids, text.substr(0, colon), place, "sample");
+  changes.push_back({.row = row, .dimension = index_of(profile.dimensions, text.substr(colon + 1), place, "dimension"), .label = label});
 }
 
 std::vector<influence::LabelChange> changes_of(const WhatIfRunOptions& options, const influence::Profile& profile) {
   std::vector<influence::LabelChange> changes;
-  for (const auto& item : expanded(options.drop)) add_cells(profile, item, std::nullopt, changes);
-  for (const auto& item : expanded(options.set)) {
+  for (const auto& [item, place] : wishes_of(options.drop, "--drop")) add_cells(profile, item, place, std::nullopt, changes);
+  const refine::LabelScale scale = refine::label_scale(profile.label_NK);
+  for (const auto& [item, place] : wishes_of(options.set, "--set")) {
     const auto equals = item.rfind('=');
     size_t used = 0;
     double label = 0;
@@ -71,8 +82,13 @@ std::vector<influence::LabelChange> changes_of(const WhatIfRunOptions& options, 
       if (equals != std::string::npos) label = std::stod(item.substr(equals + 1), &used);
     } catch (const std::exception&) {
     }
-    if (used == 0 || equals + 1 + used != item.size() || !std::isfinite(label)) throw core::ConfigError("--set: '" + item + "' is not ID:DIMENSION=LABEL");
-    add_cells(profile, item.substr(0, equals), label, changes);
+    if (used == 0 || equals + 1 + used != item.size() || !std::isfinite(label)) throw core::ConfigError(place + ": '" + item + "' is not ID:DIMENSION=LABEL");
+    if (label < scale.low || label > scale.high) {
+      std::ostringstream why;
+      why << place << ": '" << item << "': the labels' scale is " << scale.low << " to " << scale.high;
+      throw core::ConfigError(why.str());
+    }
+    add_cells(profile, item.substr(0, equals), place, label, changes);
   }
   return changes;
 }
@@ -91,7 +107,7 @@ std::vector<double> spearman(const at::Tensor& reward_TK, const at::Tensor& labe
 }
 
 void explain(WhatIfResult& result, const influence::RidgeHead& head, const WhatIfRunOptions& options) {
-  result.explained_row = index_of(result.test.ids, options.explain, "sample");
+  result.explained_row = index_of(result.test.ids, options.explain, "--explain", "sample");
   const at::Tensor feature_1D = result.test.feature_ND.narrow(0, result.explained_row, 1);
   for (const at::Tensor& effect_1N : influence::leave_one_out_effects(head, result.train.feature_ND, result.train.label_NK, feature_1D)) {
     result.effect_KN.push_back(effect_1N[0]);

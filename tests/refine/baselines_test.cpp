@@ -84,6 +84,20 @@ TEST(Budget, EveryStrategyRemovesAsManySamplesAsPruning) {
   }
 }
 
+// ddp takes a, b, c and d with all their labels, eight of them: so does masking, from the top of both dimensions.
+TEST(Budget, MaskingTakesAsManyLabelsAsPruning) {
+  auto profile = profile_of({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"},
+                            table({{90, 1}, {80, 1}, {1, 90}, {1, 80}, {2, 2}, {3, 3}, {4, 4}, {5, 5}, {6, 6}, {7, 7}}));
+  EXPECT_EQ(refine::refine(profile, {.strategy = "ddp", .alpha_percent_K = {20}}).second.removed_labels, 8);
+  const auto [plan, summary] = refine::refine(profile, {.strategy = "mask", .alpha_percent_K = {20}, .budget = "match_union"});
+  EXPECT_EQ(summary.removed, 0);
+  EXPECT_EQ(summary.removed_labels, 8);
+  EXPECT_TRUE(at::equal(plan.weight_NK, table({{0, 1}, {0, 1}, {1, 0}, {1, 0}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}).to(at::kFloat))) << plan.weight_NK;
+  // A label that is missing is not counted: a, b, d whole and c's second one, seven.
+  profile.label_NK[2][0] = profile.self_influence_NK[2][0] = profile.residual_NK[2][0] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(refine::refine(profile, {.strategy = "mask", .alpha_percent_K = {20}, .budget = "match_union"}).second.removed_labels, 7);
+}
+
 // Pruning on its own risk at the factor 1 is pruning.
 TEST(Budget, FactorOneIsPruning) {
   const at::Tensor risk_NK = (test::random_normal(90, 3, 41).square() * 3).round();

@@ -122,6 +122,16 @@ TEST_F(Corrections, ThatChangeNothingLeaveNoTrace) {
   EXPECT_TRUE(plan.weight_NK.eq(1).all().item<bool>());
 }
 
+TEST_F(Corrections, KeepToTheScaleOfTheLabels) {
+  const std::string place = "{\"id\":\"a\",\"dimension\":\"x\",\"old\":1,\"new\":";
+  expect_correction_error(place + "33}\n", {":1", "the new label 33 is outside the labels' scale, 1 to 4"});
+  expect_correction_error(place + "0.5}\n", {":1", "the new label 0.5"});
+  label_NK_[1][0] = 9;   // a benchmark with a scale of its own
+  const at::Tensor new_NK = refine::corrected_labels(label_NK_, {"a", "b"}, {"x", "y"}, read(place + "8.5}\n"));
+  EXPECT_EQ(new_NK[0][0].item<double>(), 8.5);
+  expect_correction_error(place + "9.5}\n", {"1 to 9"});
+}
+
 TEST_F(Corrections, ForOtherDataAreRefused) {
   expect_correction_error("{\"id\":\"a\",\"dimension\":\"x\",\"old\":2,\"new\":4}\n", {":1", "was 2", "has 1"});
   expect_correction_error("{\"id\":\"c\",\"dimension\":\"x\",\"old\":2,\"new\":4}\n", {":1", "'c'", "not in the data"});

@@ -235,6 +235,33 @@ TEST(StrategyErrors, ProfilesThatCannotBeRefined) {
   auto incomplete = hand();
   incomplete.self_influence_NK[0][0] = kNan;   // a label, but no influence
   EXPECT_THROW(refine::refine(incomplete, {.strategy = "ddp"}), core::DataError);
+  auto diverged = hand();
+  diverged.self_influence_NK.select(1, 0).fill_(kNan);   // no residual either
+  diverged.residual_NK.select(1, 0).fill_(kNan);
+  EXPECT_THROW(refine::refine(diverged, {.strategy = "ddp"}), core::DataError);
+}
+
+// A ridge head needs two labels, the Bayesian one three: their estimators leave such a dimension without numbers.
+TEST(StrategyErrors, ADimensionThatTheEstimatorCannotTellIsLeftAlone) {
+  auto profile = profile_of({"a", "b", "c"}, table({{3, kNan}, {2, kNan}, {1, kNan}}), table({{1, kNan}, {1, 4}, {1, kNan}}));
+  profile.residual_NK = table({{1, kNan}, {1, 2}, {1, kNan}}).to(at::kFloat);
+  for (const char* strategy : {"ddp", "ddr", "mask", "ddp+ddr", "random", "high_loss", "tracin", "tracin_zsum"}) {
+    SCOPED_TRACE(strategy);
+    const auto [plan, summary] = refine::refine(profile, {.strategy = strategy, .alpha_percent_K = {30}});
+    EXPECT_EQ(summary.not_estimated, std::vector<std::string>{profile.dimensions[1]});
+    EXPECT_TRUE(plan.weight_NK.isfinite().all().item<bool>());
+    if (std::string(strategy) != "random" && std::string(strategy) != "high_loss") {
+      EXPECT_EQ(summary.count_K[1], 0);
+      EXPECT_EQ(plan.weight_NK[1][1].item<double>(), 1);
+    }
+  }
+  profile.self_influence_NK.fill_(kNan);
+  try {
+    refine::refine(profile, {.strategy = "ddp"});
+    FAIL() << "accepted";
+  } catch (const core::DataError& error) {
+    EXPECT_NE(std::string(error.what()).find("has no number for any label"), std::string::npos) << error.what();
+  }
 }
 
 // Fewer samples than dimensions, one dimension without any label, all risks equal: defined results.

@@ -17,8 +17,12 @@ struct Correction {
 // corrections.jsonl: {"id", "dimension", "old", "new", "by", "at"} a line; "by" and "at" are for people. Throws DataError "file:line: why".
 std::vector<Correction> read_corrections(const std::filesystem::path& path);
 
-// label_NK (float32) after the corrections. Throws DataError when an id or dimension is unknown, or when "old" is neither the label in the
-// table nor what an earlier line made of it: then the file belongs to other data.
+// What a new label must keep to: 1 to 4 as in data files, or what the labels given span where their scale is wider (VideoScore-Bench).
+struct LabelScale { double low, high; };
+LabelScale label_scale(const core::Tensor& label_NK);
+
+// label_NK (float32) after the corrections. Throws DataError when an id or dimension is unknown, when "new" is beyond the labels' scale, or
+// when "old" is neither the label in the table nor what an earlier line made of it: then the file belongs to other data.
 core::Tensor corrected_labels(const core::Tensor& label_NK, const std::vector<std::string>& ids, const std::vector<std::string>& dimensions,
                               const std::vector<Correction>& corrections);
 

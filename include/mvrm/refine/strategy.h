@@ -17,8 +17,9 @@ struct RefineConfig {
   bool automatic_alpha = false;              // alpha from the residuals (automatic_alpha.h) instead; 0 where nothing stands out
   double false_discovery_rate = 0.1;         // of automatic alpha, in (0, 1)
   double tau = 1.0;                          // > 0, sharpness of reweighting
-  std::string budget = "alpha";              // of strategies that rank each dimension: alpha, or match_union: as many samples as ddp removes
-                                             // (all alphas times one factor); strategies with one number a sample always do the latter
+  std::string budget = "alpha";              // of strategies that rank each dimension: alpha, or match_union: as many samples as ddp removes,
+                                             // of mask as many labels (all alphas times one factor); strategies with one number a sample
+                                             // always do the latter
   uint64_t seed = 42;                        // random only
   RiskTables risk_tables = {};               // made elsewhere; what a profile can't give
   std::vector<Correction> corrections = {};  // correction only

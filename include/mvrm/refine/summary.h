@@ -25,6 +25,7 @@ struct PlanSummary {
   std::vector<LabelHistogram> label_histogram_K;       // selected labels of each dimension
   std::vector<double> mean_weight_K;                   // over labels; NaN without labels
   std::vector<double> weight_quantiles;                // over labels of kept samples, at kWeightQuantiles (linear between ranks)
+  std::vector<std::string> not_estimated;              // dimensions with labels, but too few for the estimator: nothing is selected there
   double effective_share = 1;                          // (sum w)^2 / (n sum w^2) over all labels: what is left of the sample size
 };
 inline constexpr double kWeightQuantiles[] = {0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1};
