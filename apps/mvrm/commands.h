@@ -39,6 +39,7 @@ struct SamplingOptions {
 };
 // Checks of an option; unlike CLI11's they refuse nan, and don't print the largest number there is.
 CLI::Validator positive();
+CLI::Validator natural();   // CLI11 takes -1 for the largest number there is
 CLI::Validator share();   // 0 to 1
 // Throws before any work where the file `out` can't be made, or is one of the `inputs`. An empty `out` is none.
 void require_place(const std::filesystem::path& out, const std::string& option, const std::vector<std::filesystem::path>& inputs);

@@ -12,7 +12,7 @@ int demo(const Arguments& arguments) {
   experiment::DemoOptions options;
   app.add_option("--out", options.out_dir, "folder for data, runs and the report")->capture_default_str();
   app.add_flag("--quick", options.quick, "fewer clips: about a minute instead of a few");
-  app.add_option("--seed", options.seed, "first seed")->capture_default_str();
+  app.add_option("--seed", options.seed, "first seed")->check(natural())->capture_default_str();
   app.add_option("--seeds", options.seeds, "repetitions; paired intervals need at least 2")->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--videos", options.videos, "training clips (0: the default of the mode)")->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--noise", options.noise, "share of labels corrupted, per dimension")->check(CLI::Range(0.0, 0.5))->capture_default_str();

@@ -31,7 +31,7 @@ int eval_compare(const Arguments& arguments) {
   app.add_option("B", b, "predictions of the other")->required();
   app.add_option("--votes", votes_file, "compare pairwise accuracy against these votes instead of Spearman correlations");
   app.add_option("--resamples", options.resamples, "bootstrap resamples")->check(CLI::Range(1, 10000000))->capture_default_str();
-  app.add_option("--seed", options.seed, "seed of the resamples")->capture_default_str();
+  app.add_option("--seed", options.seed, "seed of the resamples")->check(natural())->capture_default_str();
   app.add_option("--workers", workers, "threads: auto or a number")->capture_default_str();
   app.add_flag("--json", json, "print JSON instead of a table");
   app.footer("Example: mvrm eval compare runs/base/predictions.jsonl runs/ddp/predictions.jsonl");

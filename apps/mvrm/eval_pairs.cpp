@@ -18,7 +18,7 @@ int eval_genai_bench(const Arguments& arguments) {
   bool drop_unpaired = false;
   add_source_options(app, source);
   app.add_option("--votes", votes_file, "GenAI-Bench rows {idx, human_vote} or VideoScore-Bench rows {id, preference}; default: the file of --data");
-  app.add_option("--random-baseline", baseline, "instead of predictions: Python's random numbers after random.seed(N), as published");
+  app.add_option("--random-baseline", baseline, "instead of predictions: Python's random numbers after random.seed(N), as published")->check(natural());
   app.add_flag("--drop-unpaired", drop_unpaired, "leave out pairs with a prediction for one side only, as VideoScore's script does");
   add_result_options(app, shown, "the accuracy (0..1)");
   app.footer("Example: mvrm eval genai-bench --predictions eval_genaibench_videoscore.json --votes votes.json");

@@ -17,7 +17,7 @@ struct SplitOptions {
 };
 
 void add_split_options(CLI::App& app, SplitOptions& options) {
-  app.add_option("--split-seed", options.seed, "report a random validation part and the rest apart, chosen by this seed and the ids");
+  app.add_option("--split-seed", options.seed, "report a random validation part and the rest apart, chosen by this seed and the ids")->check(natural());
   app.add_option("--split-fraction", options.fraction, "share of the validation part")->check(CLI::Range(0.0, 1.0))->capture_default_str();
   app.add_option("--split-file", options.file, "take the parts from this file of {id, split} rows instead");
   app.add_option("--split-out", options.out, "write the parts of --split-seed to this file");

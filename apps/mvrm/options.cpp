@@ -43,6 +43,12 @@ CLI::Validator number_that(const std::string& must, bool (*holds)(double)) {
 CLI::Validator positive() {
   return number_that("greater than 0", [](double x) { return x > 0 && std::isfinite(x); });
 }
+CLI::Validator natural() {
+  return CLI::Validator([](std::string& text) {
+    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    return digits ? std::string() : "'" + text + "' must be a whole number, 0 or more";
+  }, "");
+}
 CLI::Validator share() {
   return number_that("from 0 to 1", [](double x) { return x >= 0 && x <= 1; });
 }

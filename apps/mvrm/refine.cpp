@@ -68,7 +68,7 @@ void add_options(CLI::App& app, RefineOptions& o) {
   app.add_option("--tau", o.run.refine.tau, "temperature of reweighting")->capture_default_str();
   app.add_option("--budget", o.run.refine.budget, "alpha, or match_union: remove as many samples as ddp would")->capture_default_str();
   app.add_option("--corrections", o.run.refine.corrections, "corrections file, for the strategy correction");
-  app.add_option("--seed", o.run.seed, "seed of the random strategy")->capture_default_str();
+  app.add_option("--seed", o.run.seed, "seed of the random strategy")->check(natural())->capture_default_str();
   app.add_option("--list-suspects", o.suspects.count, "print the N labels that most likely are wrong instead of writing a plan")->check(positive());
   app.add_option("--by", o.by, list_of("risk that ranks suspects, one of", mvrm::refine::risks()))->capture_default_str();
   app.add_option("--high", o.suspects.high, "only samples of high risk in this dimension (may be repeated)");

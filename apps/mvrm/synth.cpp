@@ -19,7 +19,7 @@ int synth(const Arguments& arguments) {
   app.add_option("--noise-kind", kind, mvrm::refine::noise_kind_names())->capture_default_str();
   app.add_option("--vary", config.vary, "dimensions whose quality varies; the others look like a real video (default: all five)");
   app.add_option("--colours", config.colours, "colours that a prompt can name")->check(CLI::Range(2, 3))->capture_default_str();
-  app.add_option("--seed", config.seed, "seed of clips and noise")->capture_default_str();
+  app.add_option("--seed", config.seed, "seed of clips and noise")->check(natural())->capture_default_str();
   app.footer("Example: mvrm synth --out clips --videos 200 --noise 0.1");
   if (!parse(app, arguments)) return 0;
 

@@ -155,6 +155,11 @@ void Dataset::prefetch(const std::vector<int64_t>& indices) {
   state.work.notify_all();
 }
 
+std::string Dataset::why_bad(int64_t index) const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->reported.contains(index) ? state_->bad.at(index).what() : "";
+}
+
 std::vector<std::string> Dataset::bad_ids() const {
   const std::lock_guard lock(state_->mutex);
   std::vector<std::string> ids;

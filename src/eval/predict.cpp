@@ -12,12 +12,12 @@ namespace mvrm::eval {
 
 namespace {
 
-void take(Predictions& result, const model::SampleOutput& output) {
+void take(Predictions& result, const model::SampleOutput& output, const data::Dataset& dataset) {
   const auto n = static_cast<size_t>(output.index);
   at::Tensor reward_K = result.reward_NK[output.index];
   if (!output.example) {
     reward_K.fill_(std::numeric_limits<float>::quiet_NaN());
-    result.errors[n] = "the sample could not be read; see the log";
+    result.errors[n] = dataset.why_bad(output.index);
     return;
   }
   reward_K.copy_(output.reward_K);
@@ -89,8 +89,9 @@ Predictions predict(const model::RewardModel& model, data::Dataset& dataset, int
 
   const auto mine = dist::interleaved_rows(count, comm);
   model::forward_pass(model, dataset, mine, batch, context, "score", [&](std::span<const model::SampleOutput> outputs) {
+    comm.check_peers();
     for (const auto& output : outputs) {
-      take(result, output);
+      take(result, output, dataset);
       if (on_row) on_row(result, output.index);
     }
   });

@@ -118,6 +118,33 @@ int64_t take_lines(const std::string& path, std::string_view text, const Take& t
   return rows;
 }
 
+// Where the bracket that opens the text is closed; npos where it is not.
+size_t end_of_value(std::string_view text) {
+  Scanner scanner;
+  for (size_t i = 0; i < text.size(); ++i) {
+    scanner.step(text[i]);
+    if (scanner.depth() == 0) return i + 1;
+  }
+  return std::string_view::npos;
+}
+
+// `mvrm score --json`: one document over many lines, whose rows are the array "results".
+bool is_document(std::string_view text) {
+  const size_t end = end_of_value(text);
+  return text.starts_with('{') && end != std::string_view::npos && text.find('\n') < end && trimmed(text.substr(end)).empty();
+}
+
+int64_t take_document(const std::string& path, std::string_view text, const Take& take) {
+  constexpr std::string_view kResults = "\"results\"";
+  size_t begin = text.find(kResults);
+  if (begin != std::string_view::npos) begin = text.find_first_not_of(": \t\r\n", begin + kResults.size());
+  if (begin == std::string_view::npos || text[begin] != '[') {
+    fail_row(path, "", "is one JSON object over several lines; rows are one object a line, an array of them, or the \"results\" of 'mvrm score --json'");
+  }
+  const size_t length = end_of_value(text.substr(begin));
+  return take_array(path, text.substr(begin, length), take);
+}
+
 }  // namespace
 
 void fail_row(const std::string& where, const std::string& id, const std::string& why) {
@@ -131,7 +158,8 @@ void for_each_row(const std::filesystem::path& path, const Take& take) {
   const auto first = content.find_first_not_of(kBlank);
   const bool array = first != std::string::npos && content[first] == '[';
   const std::string_view text = first == std::string::npos ? std::string_view{} : std::string_view(content).substr(array ? first : 0);
-  if ((array ? take_array(name, text, take) : take_lines(name, text, take)) == 0) fail_row(name, "", "holds no rows");
+  const int64_t rows = array ? take_array(name, text, take) : is_document(text) ? take_document(name, text, take) : take_lines(name, text, take);
+  if (rows == 0) fail_row(name, "", "holds no rows");
 }
 
 const std::string& text_field(const Row& row, const char* key, const std::string& where, const std::string& id) {

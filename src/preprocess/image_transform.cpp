@@ -54,7 +54,7 @@ void copy_planes(const video::Frame& frame, uint8_t* target, int64_t height, int
 ImageTransformConfig load_image_transform(const std::filesystem::path& model_dir) {
   const auto path = model_dir / "preprocessor_config.json";
   ImageTransformConfig config;
-  if (!core::is_there(path)) return config;
+  if (!core::is_there(path)) throw core::model_error(path.string() + ": not there; it says how frames are resized: copy it from the model that this one was made from");
   const Json object = core::read_model_json(path);
   read_key(object, "do_resize", config.do_resize, path);
   read_key(object, "do_rescale", config.do_rescale, path);

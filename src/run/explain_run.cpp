@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <mvrm/core/csv.h>
 #include <mvrm/core/error.h>
 #include <mvrm/core/files.h>
 #include <mvrm/core/progress.h>
@@ -23,6 +24,10 @@ std::vector<int64_t> chosen_rows(const ExplainRunOptions& options, const data::M
   if (!options.profile_dir.empty()) {
     const influence::Profile profile = influence::read_profile(options.profile_dir);
     influence::check_data(profile, manifest.hash, options.data_file);
+    if (profile.model_hash != model::model_hash(options.model_dir)) {
+      throw core::DataError(options.profile_dir.string() + ": was made by another model than " + options.model_dir.string() +
+                            "; profile the data with this one, or name samples with --id");
+    }
     const std::vector<double> alpha_K(profile.dimensions.size(), options.top_percent);
     const at::Tensor chosen_N = refine::top_cells(profile.self_influence_NK, alpha_K, profile.ids).ne(0).any(1);
     for (size_t n = 0; n < profile.ids.size(); ++n) {
@@ -67,13 +72,6 @@ std::string text_of(const char* format, double value) {
   return buffer;
 }
 
-std::string quoted(const std::string& cell) {
-  if (cell.find_first_of(",\"\r\n") == std::string::npos) return cell;
-  std::string safe = "\"";
-  for (const char c : cell) safe += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return safe + "\"";
-}
-
 std::string frames_csv(const ExplainResult& result) {
   std::string text = "id,frame,frame_index,dimension,label,reward,reward_up_to_frame,reward_step,prefix_self_influence,reward_without_frame,carried_risk\n";
   for (const auto& sample : result.samples) {
@@ -82,8 +80,8 @@ std::string frames_csv(const ExplainResult& result) {
     const at::Tensor step_FK = influence::prefix_steps(parts), influence_FK = influence::prefix_self_influence(parts, label_K);
     for (int64_t f = 0; f < parts.prefix_reward_FK.size(0); ++f) {
       for (int64_t k = 0; k < parts.reward_K.size(0); ++k) {
-        text += quoted(sample.id) + "," + std::to_string(f) + "," + std::to_string(sample.frame_indices[static_cast<size_t>(f)]) + "," +
-                quoted(result.dimensions[static_cast<size_t>(k)]);
+        text += core::csv_cell(sample.id) + "," + std::to_string(f) + "," + std::to_string(sample.frame_indices[static_cast<size_t>(f)]) + "," +
+                core::csv_cell(result.dimensions[static_cast<size_t>(k)]);
         for (const at::Tensor& value : {label_K[k], parts.reward_K[k], parts.prefix_reward_FK[f][k], step_FK[f][k], influence_FK[f][k], parts.without_frame_FK[f][k], carried_FK[f][k]}) {
           text += "," + text_of("%.9g", value.item<double>());
         }
@@ -100,8 +98,8 @@ void add_regions(std::string& text, const ExplainedSample& sample, const std::ve
   const at::Tensor reward_VK = region_FGGK.reshape({-1, region_FGGK.size(3)});
   for (int64_t v = 0; v < reward_VK.size(0); ++v) {
     for (int64_t k = 0; k < reward_VK.size(1); ++k) {
-      text += quoted(sample.id) + "," + std::to_string(v / (grid * grid)) + "," + std::to_string(v / grid % grid) + "," + std::to_string(v % grid) + "," +
-              quoted(dimensions[static_cast<size_t>(k)]) + "," + text_of("%.9g", sample.localisation.reward_K[k].item<double>()) + "," +
+      text += core::csv_cell(sample.id) + "," + std::to_string(v / (grid * grid)) + "," + std::to_string(v / grid % grid) + "," + std::to_string(v % grid) + "," +
+              core::csv_cell(dimensions[static_cast<size_t>(k)]) + "," + text_of("%.9g", sample.localisation.reward_K[k].item<double>()) + "," +
               text_of("%.9g", reward_VK[v][k].item<double>()) + "," + text_of("%.9g", judged_VK[v][k].item<double>()) + "\n";
     }
   }

@@ -38,30 +38,56 @@ class ProfileProgram : public testing::Test {
 };
 Scratch* ProfileProgram::scratch_ = nullptr;
 
+// One that is over before it is killed is compared, and the next begins anew.
 TEST_F(ProfileProgram, KilledAtTenRandomMomentsItEqualsTheWholeOneBitForBit) {
+  const std::string killed = command("killed", "--features");
   const auto start = std::chrono::steady_clock::now();
   ASSERT_EQ(run(command("timed", "--features")).status, 0);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  ASSERT_FALSE(rows("whole").empty());
+  const auto expect_whole = [](const std::string& out) {
+    EXPECT_TRUE(rows(out) == rows("whole"));
+    for (const char* name : {"profile.json", "samples.jsonl", "self_influence.csv"}) EXPECT_EQ(slurp(at(out) + "/" + name), slurp(at("whole") + "/" + name)) << name;
+  };
   std::mt19937 random(20261125);
   int kills = 0, progress = 0;
-  for (int i = 0; i < 10; ++i) {
-    const pid_t child = mvrm::test::start_program(MVRM_PROGRAM, command("killed", "--features"), at("killed.log"));
+  for (int start_number = 0; kills < 10 && start_number < 60; ++start_number) {
+    const pid_t child = mvrm::test::start_program(MVRM_PROGRAM, killed, at("killed.log"));
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds * std::uniform_real_distribution<double>(0.1, 0.9)(random)));
     ::kill(child, SIGKILL);
     int raw = 0;
     ::waitpid(child, &raw, 0);
-    kills += WIFSIGNALED(raw) ? 1 : 0;
     progress += slurp(at("killed.log")).find("are done already") != std::string::npos ? 1 : 0;
+    if (WIFSIGNALED(raw)) {
+      ++kills;
+      continue;
+    }
+    ASSERT_EQ(WEXITSTATUS(raw), 0) << slurp(at("killed.log"));
+    expect_whole("killed");
+    fs::remove_all(at("killed"));
   }
-  EXPECT_GE(kills, 3) << "most runs were over before they could be killed";
-  EXPECT_GE(progress, 1) << "no run found samples of the one before";
-  const Outcome last = run(command("killed", "--features"));
+  EXPECT_EQ(kills, 10);
+  EXPECT_GE(progress, 3) << "runs that found samples of the one before";
+  const Outcome last = run(killed);
   ASSERT_EQ(last.status, 0) << last.err;
-  ASSERT_FALSE(rows("whole").empty());
-  EXPECT_TRUE(rows("killed") == rows("whole"));
-  for (const char* name : {"profile.json", "samples.jsonl", "self_influence.csv"}) {
-    EXPECT_EQ(slurp(at("killed") + "/" + name), slurp(at("whole") + "/" + name)) << name;
+  expect_whole("killed");
+}
+
+// The launcher is killed; its ranks die with it.
+TEST_F(ProfileProgram, TwoProcessesThatAreKilledGoOnToTheSameBytes) {
+  const std::string two = command("killed_two", "--features --nproc-per-node 2");
+  for (int kill = 0; kill < 3; ++kill) {
+    const pid_t child = mvrm::test::start_program(MVRM_PROGRAM, two, at("killed.log"));
+    const fs::path partial = at("killed_two/profile.safetensors");
+    for (int wait = 0; wait < 600 && !fs::exists(partial); ++wait) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100 + 100 * kill));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));   // until the ranks are gone: the folder is theirs
   }
+  const Outcome last = run(two);
+  ASSERT_EQ(last.status, 0) << last.err;
+  EXPECT_TRUE(rows("killed_two") == rows("whole"));
 }
 
 TEST_F(ProfileProgram, TwoProcessesWriteTheBytesOfOne) {
@@ -222,8 +248,16 @@ TEST_F(ProfileProgram, WhatIfAnswersFromFeatures) {
   ASSERT_EQ(set.status, 0) << set.err;
   EXPECT_NE(set.out.find("1 labels changed"), std::string::npos) << set.out;
   EXPECT_NE(set.out.find("(falls)"), std::string::npos) << set.out;
+  EXPECT_GT(document.at("dimensions").at("visual quality").at("largest_change").get<double>(), document.at("dimensions").at("visual quality").at("mean_change").get<double>());
   EXPECT_EQ(run(base + "--drop nobody").status, 2);
   EXPECT_EQ(run(base).status, 2);
+  std::ofstream(at("drops.txt")) << id << "\nnobody\n";
+  const Outcome listed = run(base + "--drop '@" + at("drops.txt") + "'");
+  EXPECT_EQ(listed.status, 2) << listed.err;
+  EXPECT_NE(listed.err.find("drops.txt:2: sample 'nobody' is not in the profile"), std::string::npos) << listed.err;
+  const Outcome typo = run(base + "--set '" + id + ":visual quality=33'");
+  EXPECT_EQ(typo.status, 2) << typo.err;
+  EXPECT_NE(typo.err.find("the labels' scale is 1 to 4"), std::string::npos) << typo.err;
   EXPECT_EQ(run(base + "--set '" + id + "=x'").status, 2);
 }
 
@@ -257,6 +291,10 @@ TEST_F(ProfileProgram, ExplainWritesTablesAndPictures) {
   EXPECT_EQ(run(base + "--id '" + id + "' --regions sideways").status, 2);
   EXPECT_EQ(run(base + "--id nobody").status, 2);
   EXPECT_EQ(run(base).status, 2);
+  ASSERT_EQ(run("train --quiet --config '" + at("run.yaml") + "' --set 'run.dir=" + at("other") + "' --set run.seed=4").status, 0);
+  const Outcome other = run("explain --model '" + at("other/model") + "' --data '" + at("clips/train.jsonl") + "' --profile '" + at("whole") + "' --out '" + at("x") + "'");
+  EXPECT_EQ(other.status, 3) << other.err;
+  EXPECT_NE(other.err.find("was made by another model than"), std::string::npos) << other.err;
 }
 
 }  // namespace

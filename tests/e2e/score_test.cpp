@@ -62,6 +62,18 @@ TEST_F(Score, WritesFilesByTheirEnding) {
   EXPECT_EQ(nlohmann::json::parse(slurp(at("p.json")))["results"].size(), 6U);
 }
 
+TEST_F(Score, SaysOfEachClipWhyItHasNoScore) {
+  std::ofstream(at("clips/gone.jsonl")) << slurp(at("clips/test.jsonl")) << R"({"id": "gone", "video": "videos/gone.mp4", "prompt": "a red ball"})" << "\n";
+  const Outcome outcome = score("--json --max-bad-samples 1 --data '" + at("clips/gone.jsonl") + "'");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const auto results = nlohmann::json::parse(outcome.out)["results"];
+  ASSERT_EQ(results.size(), 7U);
+  EXPECT_TRUE(results[0]["error"].is_null());
+  const std::string why = results[6]["error"];
+  EXPECT_NE(why.find("sample 'gone': "), std::string::npos) << why;
+  EXPECT_NE(why.find("gone.mp4"), std::string::npos) << why;
+}
+
 TEST_F(Score, TwoProcessesGiveTheScoresOfOne) {
   const std::string data = "--json --data '" + at("clips/test.jsonl") + "' ";
   const Outcome one = score(data), two = score(data + "--nproc-per-node 2");

@@ -10,6 +10,7 @@
 #include <limits>
 #include <thread>
 
+#include "tests/support/lost_peer.h"
 #include "tests/support/program.h"
 #include "tests/support/tiny_dataset.h"
 
@@ -57,6 +58,23 @@ TEST(Predictions, ReadsVideoScoreRowsAsArrayAndAsLines) {
   }
 }
 
+// What `mvrm score --json` prints is one document.
+TEST(Predictions, ReadsTheDocumentOfScore) {
+  const test::Scratch scratch("predictions");
+  const std::string results = R"("results": [
+    {"id": "a", "video": "[{", "scores": {"quality": 1.5, "text": 2}, "frame_indices": [0, 3], "tokens": 12, "error": null},
+    {"id": "b", "video": "b.mp4", "scores": {"quality": null, "text": null}, "frame_indices": [], "tokens": 0, "error": "sample 'b': gone"}
+  ])";
+  const auto read = eval::read_predictions(write(scratch, "{\n  \"dimensions\": [\"quality\", \"text\"],\n  " + results + "\n}\n"));
+  EXPECT_EQ(read.ids, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(read.reward_NK[0][1].item<double>(), 2);
+  EXPECT_TRUE(read.reward_NK[1].isnan().all().item<bool>());
+  EXPECT_NE(refusal(write(scratch, "{\n  \"dimensions\": []\n}\n")).find("the \"results\" of 'mvrm score --json'"), std::string::npos);
+  EXPECT_NE(refusal(write(scratch, "{\n  \"results\": []\n}\n")).find("holds no rows"), std::string::npos);
+  EXPECT_NE(refusal(write(scratch, "{\n  \"results\": [{\"id\": 3}]\n}\n")).find("row 1"), std::string::npos);
+  EXPECT_NE(refusal(write(scratch, "{\n  \"results\":")).find("not valid JSON"), std::string::npos);
+}
+
 TEST(Predictions, MatchesDimensionsByNameInEveryRow) {
   const test::Scratch scratch("predictions");
   const auto read = eval::read_predictions(write(scratch, R"({"id": "1", "scores": {"a": 1, "b": 2}, "labels": {"b": 3}}
@@ -87,6 +105,13 @@ TEST(Predictions, BrokenFilesNameTheLineAndTheCause) {
     EXPECT_NE(message.find(cause), std::string::npos) << message;
     EXPECT_NE(message.find(path.string()), std::string::npos) << message;
   }
+}
+
+TEST(Predict, EndsBetweenChunksWhereAPeerIsLost) {
+  const test::Scratch scratch("lost");
+  data::Dataset dataset(test::tiny_manifest(scratch.path, 9), test::tiny_processor(), {}, {});
+  const auto model = test::tiny_model_for_text();
+  EXPECT_TRUE(test::stops_where_a_peer_is_lost(3, [&](dist::Communicator& comm) { eval::predict(model, dataset, 2, comm, {}); }));
 }
 
 TEST(Predict, BatchesThreadsAndRanksGiveTheSameTable) {

@@ -77,6 +77,9 @@ Spoil shards(const std::function<void(json&)>& edit) {
     std::ofstream(dir / "model.safetensors.index.json") << index.dump();
   };
 }
+Spoil without(const std::string& file) {
+  return [=](const fs::path& dir) { fs::remove(dir / file); };
+}
 Spoil link_to_itself(const std::string& file) {
   return [=](const fs::path& dir) {
     fs::remove(dir / file);
@@ -133,7 +136,7 @@ const Broken kBroken[] = {
     {"WeightsOfTooManyTensors", "model.safetensors", weights(keys(100'001, R"({"dtype":"U8","shape":[0],"data_offsets":[0,0]})"), 0), "more than 100000"},
     {"WeightsAreAFolder", "model.safetensors", folder_instead(kWeights), "not a regular file"},
     {"WeightsLinkToThemselves", "model.safetensors", link_to_itself(kWeights), "can't open"},
-    {"NoWeights", "", [](const fs::path& dir) { fs::remove(dir / kWeights); }, "no weights"},
+    {"NoWeights", "", without(kWeights), "no weights"},
 
     {"IndexNamesAMissingShard", "model.safetensors.index.json", shards([](json& i) { i["weight_map"]["score.bias"] = "model-00007-of-00003.safetensors"; }),
      "is missing"},
@@ -163,7 +166,7 @@ const Broken kBroken[] = {
     {"ShardCut", "model-00001-of-00003.safetensors",
      [](const fs::path& dir) { shards([](json&) {})(dir), cut("model-00001-of-00003.safetensors", 0.9)(dir); }, "truncated"},
 
-    {"NoConfig", "config.json", [](const fs::path& dir) { fs::remove(dir / "config.json"); }, "no such file"},
+    {"NoConfig", "config.json", without("config.json"), "no such file"},
     {"ConfigEmpty", "config.json", content("config.json", ""), "not JSON"},
     {"ConfigCut", "config.json", cut("config.json", 0.5), "not JSON"},
     {"ConfigIsAList", "config.json", content("config.json", "[]"), "must be a JSON object"},
@@ -187,7 +190,7 @@ const Broken kBroken[] = {
     {"ConfigLabelsOutOfOrder", "config.json", config("/id2label", {{"0", "a"}, {"2", "b"}}), "id2label"},
     {"ConfigNullLabel", "config.json", config("/id2label", {{"0", nullptr}}), "id2label.0"},
 
-    {"NoTokenizer", "tokenizer.model", [](const fs::path& dir) { fs::remove(dir / "tokenizer.model"); }, "not found"},
+    {"NoTokenizer", "tokenizer.model", without("tokenizer.model"), "not found"},
     {"TokenizerEmpty", "tokenizer.model", content("tokenizer.model", ""), "no pieces"},
     {"TokenizerIsText", "tokenizer.model", content("tokenizer.model", "this is not a model"), "is not a SentencePiece model"},
     {"TokenizerCut", "tokenizer.model", cut("tokenizer.model", 0.5), "cut or malformed"},
@@ -216,6 +219,7 @@ const Broken kBroken[] = {
     {"TokenizerJsonWide", "tokenizer.json", content("tokenizer.json", "{\"a\":[" + repeated("[],", 3'000'000) + "[]]}"), "more than 400000 values"},
     {"TokenizerJsonTooLarge", "tokenizer.json", content("tokenizer.json", std::string(20'000'000, ' ')), "larger than"},
 
+    {"PreprocessorMissing", "preprocessor_config.json", without("preprocessor_config.json"), "not there"},
     {"PreprocessorNotJson", "preprocessor_config.json", content("preprocessor_config.json", "{]"), "not JSON"},
     {"PreprocessorNullEdge", "preprocessor_config.json", content("preprocessor_config.json", R"({"size": {"shortest_edge": null}})"), "shortest_edge"},
     {"PreprocessorHugeEdge", "preprocessor_config.json",

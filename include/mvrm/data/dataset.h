@@ -61,6 +61,8 @@ class Dataset {
   // Decodes these in the background, in this order, context.threads at a time; bounded by cache_bytes.
   void prefetch(const std::vector<int64_t>& indices);
   std::vector<std::string> bad_ids() const;
+  // Why get() refused this sample, as the log has it; "" where it did not.
+  std::string why_bad(int64_t index) const;
 
  private:
   struct State;

@@ -15,7 +15,7 @@ struct ImageTransformConfig {          // preprocessor_config.json
   double rescale_factor = 1.0 / 255.0;
   std::array<float, 3> mean{0.5F, 0.5F, 0.5F}, std{0.5F, 0.5F, 0.5F};
 };
-// Reads <model_dir>/preprocessor_config.json; absent file or key = the default above; null or cyclic values throw Error (model).
+// Reads <model_dir>/preprocessor_config.json; an absent key = the default above; an absent file, null and cyclic values throw Error (model).
 ImageTransformConfig load_image_transform(const std::filesystem::path& model_dir);
 
 struct Size { int64_t height, width; };
