@@ -112,6 +112,8 @@ CheckpointWriter::~CheckpointWriter() {
   if (thread_.joinable()) thread_.join();
 }
 
+fs::path CheckpointWriter::folder_under_way(const fs::path& run_dir, int64_t step) { return run_dir / "checkpoints" / (".tmp-step-" + std::to_string(step)); }
+
 void CheckpointWriter::save(const CheckpointInfo& info, const TrainState& state) {
   finish();
   core::NamedTensors parts;
@@ -155,7 +157,7 @@ void CheckpointWriter::close() {
 
 // On every rank, in the background: no collectives here.
 void CheckpointWriter::write(const CheckpointInfo& info, const core::NamedTensors& parts) {
-  const fs::path temporary = run_dir_ / "checkpoints" / (".tmp-step-" + std::to_string(info.step));
+  const fs::path temporary = folder_under_way(run_dir_, info.step);
   std::error_code error;
   fs::create_directories(temporary, error);
   if (error) throw core::io_error(temporary.string() + ": can't be made: " + error.message());

@@ -87,7 +87,7 @@ class Trainer {
       progress.advance(1, note);
       if (job_.evaluate_every > 0 && result_.steps % job_.evaluate_every == 0 && !last) evaluate();
       if (outcome.stop && !last) return stopped();
-      if (result_.steps % config_.checkpoint.every == 0 && !last) save();
+      if (result_.steps % config_.checkpoint.every == 0 && !last) save(config_.checkpoint.model);
     }
     metrics_->sync();   // a run that is marked done has every line
     writer_.close();
@@ -183,9 +183,17 @@ class Trainer {
     state_.free_weights();
   }
 
-  void save() {
+  void save(bool with_model) {
     require_finite_weights();
     metrics_->sync();
+    if (with_model) {
+      writer_.finish();
+      state_.fetch_weights(comm_);
+      dist::while_main_works(comm_, [&] {
+        model::save_reward_model(CheckpointWriter::folder_under_way(job_.run_dir, result_.steps) / "model", model_, job_.processor_dir);
+      });
+      state_.free_weights();
+    }
     writer_.save({.step = result_.steps, .updates = updates_, .not_finite_in_a_row = not_finite_in_a_row_, .identity = identity_, .balance = balancer_.state()}, state_);
     saved_step_ = result_.steps;
   }
@@ -199,16 +207,16 @@ class Trainer {
   }
 
   TrainResult stopped() {
-    if (saved_step_ != result_.steps) save();
+    if (saved_step_ != result_.steps) save(/*with_model=*/false);   // whoever sent the signal waits
     writer_.finish();
     result_.stopped_by_signal = true;
     if (!comm_.is_main()) return result_;
-    const double seconds = signals_.seconds_since_arrival();
-    char after[64];
-    std::snprintf(after, sizeof after, "%.1f s after the signal", seconds);
-    context_.log.info("stopped by a signal after step " + std::to_string(result_.steps) + ", checkpoint written " + after + "; start the same command again to continue");
+    const double seconds = signals_.seconds_since_arrival();   // 0: another rank's signal
+    char later[64] = "";
+    if (seconds > 0) std::snprintf(later, sizeof later, " %.1f s later", seconds);
+    context_.log.info("stopped by a signal after step " + std::to_string(result_.steps) + ", checkpoint written" + later + "; start the same command again to continue");
     if (seconds > kSchedulersWait)
-      context_.log.warn(std::string("the checkpoint was whole ") + after + ": torchrun and Kubernetes kill behind 30 s, SLURM may give more (--signal=USR1@180)");
+      context_.log.warn("torchrun and Kubernetes kill 30 s after the signal; SLURM may give more time (--signal=USR1@180)");
     return result_;
   }
 

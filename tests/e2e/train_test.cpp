@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <vector>
 
 namespace {
 
@@ -60,6 +61,39 @@ TEST_F(TrainProgram, EvaluatesOnTheWayAndAtTheEnd) {
   EXPECT_EQ(again.size(), 3U);
   EXPECT_EQ(again.at(5), nlohmann::json::parse(slurp(at("one/eval.json"))));
   EXPECT_NE(again.at(5).at("mean"), expected.at(5).at("mean"));
+}
+
+// TracIn over the checkpoints of one run.
+TEST_F(TrainProgram, ModelsOfCheckpointsCanBeProfiled) {
+  ASSERT_EQ(run("synth --out '" + at("clips") + "' --videos 12 --test-videos 4 --seed 7").status, 0);
+  std::ofstream(at("run.yaml")) << "run: {dir: '" << at("one") << "', seed: 3}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random}\n"
+                                << "data: {train: '" << at("clips/train.jsonl") << "'}\ntrain: {batch: 4, epochs: 9, max_steps: 5}\noptimizer: {lr: 1.0e-3}\n"
+                                << "checkpoint: {every: 2, keep: 9, model: true}\n";
+  const std::string command = "train --quiet --config '" + at("run.yaml") + "'";
+  const Outcome one = run(command), two = run(command + " --nproc-per-node 2 --set run.dir='" + at("two") + "' --set dist.reshard=free");
+  ASSERT_EQ(one.status, 0) << one.err;
+  ASSERT_EQ(two.status, 0) << two.err;
+  std::string checkpoints;
+  std::vector<std::string> weights;
+  for (const char* step : {"step-2", "step-4"}) {
+    const std::string model = at("one/checkpoints/") + step + "/model", weight = slurp(model + "/model.safetensors");
+    ASSERT_FALSE(weight.empty());
+    EXPECT_TRUE(weight == slurp(at("two/checkpoints/") + step + "/model/model.safetensors")) << step << " on two ranks";
+    weights.push_back(weight);
+    const Outcome profile = run("profile --quiet --model '" + model + "' --data '" + at("clips/train.jsonl") + "' --out '" + at(step) + "'");
+    ASSERT_EQ(profile.status, 0) << profile.err;
+    checkpoints += " --checkpoint '" + at(step) + "=1e-3'";
+  }
+  EXPECT_FALSE(weights[0] == weights[1]);
+  const Outcome tracin = run("profile --json --from '" + at("step-4") + "' --estimator tracin" + checkpoints + " --out '" + at("tracin") + "'");
+  ASSERT_EQ(tracin.status, 0) << tracin.err;
+  EXPECT_GT(nlohmann::json::parse(tracin.out).at("dimensions").at("visual quality").at("mean").get<double>(), 0);
+  // A resume doesn't mind them.
+  fs::remove_all(at("one/model"));
+  fs::remove(at("one/done"));
+  const Outcome again = run(command);
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_TRUE(slurp(at("one/model/model.safetensors")) == slurp(at("two/model/model.safetensors")));
 }
 
 }  // namespace

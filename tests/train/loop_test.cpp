@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole runs of a tiny model: resume, checkpoints, what is refused. That ranks and knobs change no bit is same_bits_test.cpp.
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <atomic>
 #include <csignal>
@@ -89,6 +90,30 @@ TEST_F(Loop, ResumesInBfloat16BitForBit) {
     EXPECT_TRUE(same_bits(expected, run_tiny(cut, samples_))) << order;
     cut.resume = "auto";
     EXPECT_TRUE(same_bits(expected, run_tiny(cut, samples_))) << order;
+  }
+}
+
+// Whatever a run allocates and doesn't write is NaN here: it shows where somebody reads it.
+TEST_F(Loop, NothingReadsMemoryThatWasNotWritten) {
+  auto& context = at::globalContext();
+  const bool deterministic = context.deterministicAlgorithms(), fill = context.deterministicFillUninitializedMemory();
+  for (const auto& [dtype, ranks, reshard] : std::vector<std::tuple<at::ScalarType, int64_t, const char*>>{{at::kFloat, 1, "keep"}, {at::kBFloat16, 1, "keep"}, {at::kBFloat16, 2, "free"}}) {
+    test::TinyRun job = run(6, ranks);
+    job.dtype = dtype;
+    job.config.dist.reshard = reshard;
+    job.config.dist.order = "fast";
+    job.config.checkpoint.every = 4;
+    const auto expected = run_tiny(job, samples_);
+    context.setDeterministicAlgorithms(true, /*warn_only=*/false);
+    context.setDeterministicFillUninitializedMemory(true);
+    job.dir = run(0).dir;
+    const auto filled = run_tiny(job, samples_);
+    job.resume = "auto";
+    const auto resumed = run_tiny(job, samples_);
+    context.setDeterministicAlgorithms(deterministic, /*warn_only=*/false);
+    context.setDeterministicFillUninitializedMemory(fill);
+    EXPECT_TRUE(same_bits(expected, filled)) << dtype << ", " << ranks << " ranks";
+    EXPECT_TRUE(same_bits(expected, resumed)) << dtype << ", " << ranks << " ranks, resumed";
   }
 }
 

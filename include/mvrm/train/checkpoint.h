@@ -31,6 +31,8 @@ class CheckpointWriter {
   ~CheckpointWriter();   // abandons what is under way
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+  // Where the checkpoint of a step lies until it is whole; what is put there before save() appears with it.
+  static std::filesystem::path folder_under_way(const std::filesystem::path& run_dir, int64_t step);
   // Copies the state and returns; files are written meanwhile. Waits for the save before. Without room for all parts: Error (io) on all ranks.
   void save(const CheckpointInfo& info, const TrainState& state);
   // Throws what went wrong in the background, if anything did (Error (io) with the path). No collective.

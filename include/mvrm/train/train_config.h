@@ -19,7 +19,7 @@ struct OptimizerConfig {
   double eps = 1e-8, weight_decay = 0.01, clip_norm = 1.0;
 };
 struct ScheduleConfig { std::string kind = "cosine"; double warmup_ratio = 0.03; };
-struct CheckpointConfig { int64_t every = 100, keep = 2; };
+struct CheckpointConfig { int64_t every = 100, keep = 2; bool model = false; };
 struct DistConfig { std::string reshard = "auto", reduce = "auto", order = "auto", balance = "auto"; double timeout_s = 120, peak_tflops = 0; };
 
 struct UncertaintyConfig {
@@ -71,6 +71,7 @@ template <class Visitor> void describe(Visitor& v, ScheduleConfig& c) {
 template <class Visitor> void describe(Visitor& v, CheckpointConfig& c) {
   v("every", c.every, "optimiser steps between checkpoints", config::at_least(1));
   v("keep", c.keep, "checkpoints kept", config::at_least(1));
+  v("model", c.model, "also write each checkpoint's model, for mvrm profile and mvrm eval (checkpoints/step-N/model); training waits for it");
 }
 template <class Visitor> void describe(Visitor& v, DistConfig& c) {
   v("reshard", c.reshard, "weights: keep them on every rank, or free them after use and fetch them again (several ranks only); auto: keep",
