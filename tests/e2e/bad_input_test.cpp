@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a person's data gets wrong: every command that reads it ends with status 3 and one line that names the file, the sample and the cause.
-#include "tests/support/program.h"
+#include "tests/support/program_suite.h"
 
 #include <functional>
 #include <gtest/gtest.h>
@@ -11,7 +11,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using mvrm::test::Outcome;
-using mvrm::test::Scratch;
 using mvrm::test::slurp;
 
 // Every occurrence of `from` in the bytes of an mp4 file.
@@ -28,18 +27,15 @@ std::string without_frames(std::string bytes) {
   return bytes;
 }
 
-class BadInput : public testing::Test {
+class BadInput : public mvrm::test::ProgramSuite<BadInput> {
  protected:
   static void SetUpTestSuite() {
-    scratch_ = new Scratch("bad_input");
+    open("bad_input");
     const Outcome synth = run("synth --out '" + at("clips") + "' --videos 4 --test-videos 1 --seed 11");
     ASSERT_EQ(synth.status, 0) << synth.err;
     std::istringstream lines(slurp(at("clips/train.jsonl")));
     for (std::string line; std::getline(lines, line);) rows_.push_back(Json::parse(line));
   }
-  static void TearDownTestSuite() { delete scratch_; }
-  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
-  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
   static std::string last_line(const std::string& text) {
     std::string line, last;
     for (std::istringstream lines(text); std::getline(lines, line);) last = line;
@@ -78,10 +74,8 @@ class BadInput : public testing::Test {
     EXPECT_NE(skipped.err.find("skipped"), std::string::npos) << skipped.err;
   }
   static std::string a_clip() { return slurp(at("clips/" + rows_[2]["video"].get<std::string>())); }
-  static Scratch* scratch_;
   static std::vector<Json> rows_;
 };
-Scratch* BadInput::scratch_ = nullptr;
 std::vector<Json> BadInput::rows_;
 
 TEST_F(BadInput, MissingDataFile) { expect_refused(at("clips/nowhere.jsonl"), {"nowhere.jsonl", "not found"}); }

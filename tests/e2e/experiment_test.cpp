@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `mvrm experiment` as a user types it: every suite on files in VideoFeedback's layout, a killed one that goes on, mistakes.
-#include "tests/support/program.h"
+#include "tests/support/program_suite.h"
 
 #include <chrono>
 #include <gtest/gtest.h>
@@ -12,14 +12,13 @@ namespace {
 
 namespace fs = std::filesystem;
 using mvrm::test::Outcome;
-using mvrm::test::Scratch;
 using mvrm::test::slurp;
 using Json = nlohmann::ordered_json;
 
-class Experiment : public testing::Test {
+class Experiment : public mvrm::test::ProgramSuite<Experiment> {
  protected:
   static void SetUpTestSuite() {
-    scratch_ = new Scratch("experiment");
+    open("experiment");
     ASSERT_EQ(run("synth --out '" + at("clips") + "' --videos 24 --test-videos 16 --noise 0.1 --seed 7").status, 0);
     for (const std::string split : {"train", "test"}) {
       const Outcome converted = run("data convert '" + at("clips/" + split + ".jsonl") + "' --to videofeedback --out '" + at("clips/vf_" + split + ".json") + "'");
@@ -31,9 +30,6 @@ class Experiment : public testing::Test {
                                   << "data: {train: '" << at("clips/vf_train.json") << "', test: '" << at("clips/vf_test.json") << "'}\n"
                                   << "train: {epochs: 1, batch: 8, micro_batch: 8, max_steps: 2}\noptimizer: {lr: 1.0e-3}\ncheckpoint: {every: 1, keep: 1}\n";
   }
-  static void TearDownTestSuite() { delete scratch_; }
-  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
-  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
   static Outcome own(const std::string& arguments) { return run("experiment " + arguments + " --config '" + at("own.yaml") + "'"); }
   // Every table of an experiment by file name.
   static std::map<std::string, std::string> tables(const std::string& out) {
@@ -42,9 +38,7 @@ class Experiment : public testing::Test {
       if (entry.is_regular_file()) files[entry.path().filename()] = slurp(entry.path());
     return files;
   }
-  static Scratch* scratch_;
 };
-Scratch* Experiment::scratch_ = nullptr;
 
 TEST_F(Experiment, FilesInVideoFeedbacksLayoutRunThroughEverySuite) {
   const Json first = Json::parse(slurp(at("clips/vf_train.json")))[1];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is finished stays: no command writes over another run, profile, plan or its own input, and a refused start changes nothing. What can't
 // be done is refused before the work.
-#include "tests/support/program.h"
+#include "tests/support/program_suite.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -11,13 +11,12 @@ namespace {
 
 namespace fs = std::filesystem;
 using mvrm::test::Outcome;
-using mvrm::test::Scratch;
 using mvrm::test::slurp;
 
-class FinishedResults : public testing::Test {
+class FinishedResults : public mvrm::test::ProgramSuite<FinishedResults> {
  protected:
   static void SetUpTestSuite() {
-    scratch_ = new Scratch("finished_results");
+    open("finished_results");
     ASSERT_EQ(run("synth --out '" + at("clips") + "' --videos 12 --test-videos 6 --seed 7").status, 0);
     std::ofstream(at("run.yaml")) << "run: {dir: '" << at("base") << "', seed: 3}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random}\n"
                                   << "data: {train: '" << at("clips/train.jsonl") << "'}\ntrain: {epochs: 1, batch: 4}\n";
@@ -26,9 +25,6 @@ class FinishedResults : public testing::Test {
     const Outcome profiled = run(profile("profile"));
     ASSERT_EQ(profiled.status, 0) << profiled.err;
   }
-  static void TearDownTestSuite() { delete scratch_; }
-  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
-  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
   static std::string train(const std::string& more = "") { return "train --quiet --config '" + at("run.yaml") + "' " + more; }
   static std::string profile(const std::string& out, const std::string& more = "", const std::string& data = "clips/train.jsonl") {
     return "profile --quiet --model '" + at("base/model") + "' --data '" + at(data) + "' --out '" + at(out) + "' " + more;
@@ -46,9 +42,7 @@ class FinishedResults : public testing::Test {
       if (entry.is_regular_file() && entry.path().filename() != "log.txt" && entry.path().filename() != ".lock") files[entry.path().string()] = slurp(entry.path());
     return files;
   }
-  static Scratch* scratch_;
 };
-Scratch* FinishedResults::scratch_ = nullptr;
 
 TEST_F(FinishedResults, ARunOfOtherInputsIsKept) {
   const auto before = files_of("base");

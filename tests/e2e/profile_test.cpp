@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // mvrm profile as a user starts it: killed again and again, on two processes, estimated again from kept features, refused when it must be.
-#include "tests/support/program.h"
+#include "tests/support/program_suite.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -11,13 +11,12 @@ namespace {
 
 namespace fs = std::filesystem;
 using mvrm::test::Outcome;
-using mvrm::test::Scratch;
 using mvrm::test::slurp;
 
-class ProfileProgram : public testing::Test {
+class ProfileProgram : public mvrm::test::ProgramSuite<ProfileProgram> {
  protected:
   static void SetUpTestSuite() {
-    scratch_ = new Scratch("profile_program");
+    open("profile_program");
     const Outcome synth = run("synth --out '" + at("clips") + "' --videos 320 --test-videos 8 --noise 0.1 --seed 7");
     ASSERT_EQ(synth.status, 0) << synth.err;
     std::ofstream(at("run.yaml")) << "run: {dir: '" << at("base") << "', seed: 3}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random}\n"
@@ -27,16 +26,25 @@ class ProfileProgram : public testing::Test {
     const Outcome whole = run(command("whole", "--features"));
     ASSERT_EQ(whole.status, 0) << whole.err;
   }
-  static void TearDownTestSuite() { delete scratch_; }
-  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
-  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
   static std::string command(const std::string& out, const std::string& more = "") {
     return "profile --model '" + at("base/model") + "' --data '" + at("clips/train.jsonl") + "' --out '" + at(out) + "' " + more;
   }
   static std::string rows(const std::string& out) { return slurp(at(out + "/profile.safetensors")); }
-  static Scratch* scratch_;
+  // Numbers of the first sample in self_influence.csv.
+  static std::vector<double> first_row(const std::string& out) {
+    std::istringstream lines(slurp(at(out + "/self_influence.csv")));
+    std::string line;
+    std::getline(lines, line);
+    std::getline(lines, line);
+    std::istringstream cells(line);
+    std::vector<double> numbers;
+    std::string cell;
+    std::getline(cells, cell, ',');   // the id
+    while (std::getline(cells, cell, ',')) numbers.push_back(std::stod(cell));
+    EXPECT_EQ(numbers.size(), 5U) << line;
+    return numbers;
+  }
 };
-Scratch* ProfileProgram::scratch_ = nullptr;
 
 // One that is over before it is killed is compared, and the next begins anew.
 TEST_F(ProfileProgram, KilledAtTenRandomMomentsItEqualsTheWholeOneBitForBit) {
@@ -120,6 +128,55 @@ TEST_F(ProfileProgram, EstimatesAgainFromKeptFeatures) {
   const Outcome head = run("profile --from '" + at("whole") + "' --head '" + at("base/model") + "' --out '" + at("head") + "'");
   EXPECT_EQ(head.status, 0) << head.err;
   fs::rename(at("clips/elsewhere"), at("clips/videos"));
+}
+
+TEST_F(ProfileProgram, SaysHowFarItIsFromThePlainLoss) {
+  const Outcome table = run("profile --from '" + at("whole") + "' --out '" + at("printed") + "'");
+  ASSERT_EQ(table.status, 0) << table.err;
+  for (const char* part : {"Spearman(S, r2)", "Jaccard@", "coefficient of variation of the squared feature norm: ", "Spearman between dimensions"})
+    EXPECT_NE(table.out.find(part), std::string::npos) << "no '" << part << "' in: " << table.out;
+  for (const std::string estimator : {"loss", "closed_form"}) {
+    const Outcome json = run("profile --json --from '" + at("whole") + "' --estimator " + estimator + " --out '" + at("printed_" + estimator) + "'");
+    ASSERT_EQ(json.status, 0) << json.err;
+    const auto document = nlohmann::json::parse(json.out);
+    EXPECT_GT(document.at("feature_sq_norm_cv").get<double>(), 0);
+    ASSERT_EQ(document.at("dimensions").size(), 5U);
+    for (const auto& [name, dimension] : document.at("dimensions").items()) {
+      const double spearman = dimension.at("spearman_with_loss"), jaccard = dimension.at("jaccard_with_loss");
+      if (estimator == "loss") EXPECT_TRUE(spearman == 1 && jaccard == 1) << name << spearman << jaccard;
+      else EXPECT_TRUE(spearman > 0.5 && spearman < 1 && jaccard > 0 && jaccard <= 1) << name << " " << spearman << " " << jaccard;
+      EXPECT_NEAR(dimension.at("spearman_with").at(name).get<double>(), 1, 1e-12);
+      for (const auto& [other, correlation] : dimension.at("spearman_with").items())
+        EXPECT_NEAR(correlation.get<double>(), document.at("dimensions").at(other).at("spearman_with").at(name).get<double>(), 1e-12);
+    }
+  }
+}
+
+// The sum over two checkpoints that are one and the same profile: its table times the sum of the learning rates.
+TEST_F(ProfileProgram, TracinSumsTheProfilesOfCheckpoints) {
+  const std::string whole = at("whole");
+  const Outcome tracin = run("profile --from '" + whole + "' --estimator tracin --checkpoint '" + whole + "=0.25' --checkpoint '" + whole + "=0.5' --out '" + at("tracin") + "'");
+  ASSERT_EQ(tracin.status, 0) << tracin.err;
+  const auto one = first_row("whole"), sum = first_row("tracin");
+  for (size_t k = 0; k < one.size(); ++k) EXPECT_NEAR(sum[k], 0.75 * one[k], 1e-5 * one[k]) << k;
+  EXPECT_EQ(run("profile --from '" + whole + "' --estimator tracin --checkpoint '" + whole + "' --out '" + at("x") + "'").status, 2);
+}
+
+// In the head's own space a row sum is the closed form: nothing else is on the row.
+TEST_F(ProfileProgram, RowSumsComeFromTheProductsOfASpace) {
+  const std::string test = "profile --quiet --model '" + at("base/model") + "' --data '" + at("clips/test.jsonl") + "' --estimator row_sum --out ";
+  const Outcome head = run(test + "'" + at("row_head") + "' --space head"), last = run(test + "'" + at("row_last") + "' --space last_layer");
+  ASSERT_EQ(head.status, 0) << head.err;
+  ASSERT_EQ(last.status, 0) << last.err;
+  ASSERT_EQ(run("profile --from '" + at("row_head") + "' --out '" + at("row_closed") + "'").status, 0);
+  const auto closed = first_row("row_closed"), of_head = first_row("row_head"), of_last = first_row("row_last");
+  for (size_t k = 0; k < closed.size(); ++k) EXPECT_NEAR(of_head[k], closed[k], 1e-4 * closed[k] + 1e-6) << k;
+  EXPECT_NE(of_last, of_head);
+  for (const std::string strategy : {"row_sum_ddp --alpha 20", "row_sum_ddr"}) {
+    const Outcome plan = run("refine --json --profile '" + at("row_last") + "' --strategy " + strategy + " --out '" + at("row_plan.jsonl") + "'");
+    ASSERT_EQ(plan.status, 0) << plan.err;
+    EXPECT_EQ(nlohmann::json::parse(plan.out).at("removed").get<int>() > 0, strategy.starts_with("row_sum_ddp"));
+  }
 }
 
 TEST_F(ProfileProgram, RefusesWhatDoesNotFit) {

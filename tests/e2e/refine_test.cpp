@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `mvrm refine` as a user types it: plans, automatic alpha, suspects, calibrated suspicion, known errors, corrections that are trained on.
-#include "tests/support/program.h"
+#include "tests/support/program_suite.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -9,14 +9,13 @@
 namespace {
 
 using mvrm::test::Outcome;
-using mvrm::test::Scratch;
 using mvrm::test::slurp;
 using Json = nlohmann::ordered_json;
 
-class Refine : public testing::Test {
+class Refine : public mvrm::test::ProgramSuite<Refine> {
  protected:
   static void SetUpTestSuite() {
-    scratch_ = new Scratch("refine");
+    open("refine");
     ASSERT_EQ(run("synth --out '" + at("clips") + "' --videos 40 --test-videos 4 --noise 0.1 --seed 7").status, 0);
     std::ofstream(at("run.yaml")) << "run: {dir: '" << at("base") << "', seed: 3}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random}\n"
                                   << "data: {train: '" << at("clips/train.jsonl") << "'}\n"
@@ -26,9 +25,6 @@ class Refine : public testing::Test {
     const Outcome profile = run("profile --features f32 --model '" + at("base/model") + "' --data '" + at("clips/train.jsonl") + "' --out '" + at("profile") + "'");
     ASSERT_EQ(profile.status, 0) << profile.err;
   }
-  static void TearDownTestSuite() { delete scratch_; }
-  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
-  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
   static Outcome refine(const std::string& arguments) { return run("refine --profile '" + at("profile") + "' " + arguments); }
   static std::string train(const std::string& dir, const std::string& more = "") {
     return "train --config '" + at("run.yaml") + "' --set 'run.dir=" + at(dir) + "' " + more;
@@ -38,9 +34,7 @@ class Refine : public testing::Test {
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     return Json::parse(outcome.out, nullptr, false);
   }
-  static Scratch* scratch_;
 };
-Scratch* Refine::scratch_ = nullptr;
 
 TEST_F(Refine, SummaryIsTheContractsAndMore) {
   const Json ddp = json("--strategy ddp --alpha 5 --out '" + at("p.jsonl") + "'");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `mvrm score` on a clip, a folder of frames and a data file; every form of output; one process and two.
-#include "tests/support/program.h"
+#include "tests/support/program_suite.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -11,13 +11,12 @@ namespace {
 
 namespace fs = std::filesystem;
 using mvrm::test::Outcome;
-using mvrm::test::Scratch;
 using mvrm::test::slurp;
 
-class Score : public testing::Test {
+class Score : public mvrm::test::ProgramSuite<Score> {
  protected:
   static void SetUpTestSuite() {
-    scratch_ = new Scratch("score");
+    open("score");
     const Outcome synth = run("synth --out '" + at("clips") + "' --videos 6 --test-videos 6 --seed 5");
     ASSERT_EQ(synth.status, 0) << synth.err;
     std::ofstream(at("run.yaml")) << "run: {dir: '" << at("run") << "'}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random, dtype: f32}\n"
@@ -28,14 +27,9 @@ class Score : public testing::Test {
     for (const char* name : {"b.jpg", "a.jpg", "c.JPG"})
       fs::copy_file(fs::path(MVRM_SOURCE_DIR) / "tests/preprocess/pillow/video_frame.jpg", fs::path(at("frames")) / name);
   }
-  static void TearDownTestSuite() { delete scratch_; }
-  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
-  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
   static Outcome score(const std::string& arguments) { return run("score --model '" + at("run/model") + "' " + arguments); }
   static std::string clip() { return fs::directory_iterator(at("clips/videos"))->path().string(); }
-  static Scratch* scratch_;
 };
-Scratch* Score::scratch_ = nullptr;
 
 TEST_F(Score, PrintsATableOrJson) {
   const Outcome table = score("--prompt 'a red ball' --video '" + clip() + "' --frames '" + at("frames") + "'");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The main job on real files: render, train, kill, resume, two processes, profile, refine, score, evaluate, bad clips.
-#include "tests/support/program.h"
+#include "tests/support/program_suite.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -10,22 +10,18 @@ namespace {
 
 namespace fs = std::filesystem;
 using mvrm::test::Outcome;
-using mvrm::test::Scratch;
 using mvrm::test::slurp;
 
-class Story : public testing::Test {
+class Story : public mvrm::test::ProgramSuite<Story> {
  protected:
   static void SetUpTestSuite() {
-    scratch_ = new Scratch("story");
+    open("story");
     const Outcome synth = run("synth --out '" + at("clips") + "' --videos 48 --test-videos 24 --noise 0.1 --seed 7");
     ASSERT_EQ(synth.status, 0) << synth.err;
     std::ofstream(at("run.yaml")) << "run: {dir: '" << at("base") << "', seed: 3}\nmodel: {path: '" MVRM_SOURCE_DIR "/configs/demo/init', init: random}\n"
                                   << "data: {train: '" << at("clips/train.jsonl") << "', test: '" << at("clips/test.jsonl") << "'}\n"
                                   << "train: {epochs: 2, batch: 8, micro_batch: 4}\noptimizer: {lr: 1.0e-3}\ncheckpoint: {every: 2, keep: 2}\n";
   }
-  static void TearDownTestSuite() { delete scratch_; }
-  static std::string at(const std::string& name) { return (scratch_->path / name).string(); }
-  static Outcome run(const std::string& arguments) { return mvrm::test::run_program(MVRM_PROGRAM, arguments, scratch_->path); }
   static std::string train(const std::string& dir, const std::string& more = "") {
     return "train --config '" + at("run.yaml") + "' --set 'run.dir=" + at(dir) + "' " + more;
   }
@@ -39,9 +35,7 @@ class Story : public testing::Test {
     }
     return values;
   }
-  static Scratch* scratch_;
 };
-Scratch* Story::scratch_ = nullptr;
 
 TEST_F(Story, SynthTwiceGivesTheSameBytes) {
   ASSERT_EQ(run("synth --out '" + at("again") + "' --videos 48 --test-videos 24 --noise 0.1 --seed 7").status, 0);

@@ -48,12 +48,15 @@ TEST_F(Signals, AtAnyMomentLeaveACheckpointAndStatus75) {
     fs::remove_all(dir_);
     const int signal = std::array{SIGTERM, SIGINT, SIGUSR1}[i % 3];
     Ranks job(2);
+    Clock::time_point sent;
     // One rank or both, as a user's kill and a scheduler's would.
     const auto statuses = job.run(dir_, body, 30, [&](const std::vector<pid_t>& ranks) {
       wait_for_work();
       std::this_thread::sleep_for(std::chrono::duration<double>(seconds * std::uniform_real_distribution<double>(0, 0.6)(random)));
+      sent = Clock::now();
       for (size_t r = 0; r < (i % 2 == 0 ? ranks.size() : 1); ++r) ::kill(ranks[r], signal);
     });
+    EXPECT_LT(Clock::now() - sent, std::chrono::seconds(25)) << "torchrun and Kubernetes give 30";
     ASSERT_TRUE(statuses == (std::vector<int>{75, 75}) || statuses == (std::vector<int>{0, 0})) << statuses[0] << " " << statuses[1] << ": " << job.said(0) << job.said(1);
     if (statuses[0] == 75) {
       ++stopped;
@@ -73,7 +76,7 @@ TEST_F(Signals, ASecondInterruptEndsTheProcessAtOnce) {
   config_.training.train.max_steps = 100000;
   config_.training.train.epochs = 100000;
   Ranks job(2);
-  Clock::time_point second;
+  Clock::time_point second, end;
   const auto statuses = job.run(dir_, test::train_body(config_), 60, [&](const std::vector<pid_t>& ranks) {
     wait_for_work();
     ::kill(ranks[1], SIGSTOP);
@@ -84,10 +87,11 @@ TEST_F(Signals, ASecondInterruptEndsTheProcessAtOnce) {
     ::kill(ranks[0], SIGINT);
     siginfo_t ended{};
     ::waitid(P_PID, static_cast<id_t>(ranks[0]), &ended, WEXITED | WNOWAIT);
+    end = Clock::now();
     ::kill(ranks[1], SIGKILL);
   });
   EXPECT_EQ(statuses[0], 130);
-  EXPECT_LT(Clock::now() - second, std::chrono::seconds(20)) << "not at once: the timeout is 60 s";
+  EXPECT_LT(end - second, std::chrono::seconds(3)) << "not at once: the timeout is 60 s";
 }
 
 }  // namespace
