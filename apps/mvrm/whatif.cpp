@@ -19,6 +19,8 @@ int whatif(const Arguments& arguments) {
   auto* drop = app.add_option("--drop", options.drop, "samples (ID), single labels (ID:DIMENSION), or @FILE with one a line");
   auto* set = app.add_option("--set", options.set, "ID:DIMENSION=LABEL: another label, or one where none was; or @FILE");
   auto* explain = app.add_option("--explain", options.explain, "sample whose reward is traced to the labels that hold it up or down");
+  app.add_option("--by", options.by, "what ties labels to it: ridge (the refitted head, exact) or head (products of gradients at the trained head, as TracIn)")
+      ->check(CLI::IsMember({"ridge", "head"}))->capture_default_str();
   app.add_option("--top", options.top, "rows of each list")->check(CLI::Range(1, 1000000))->capture_default_str();
   auto* penalty = app.add_option("--lambda", lambda, "ridge penalty (chosen by exact leave-one-out error when absent)")->check(positive());
   app.add_option("--csv", csv, "write every reward before and after to this file");

@@ -54,18 +54,20 @@ std::string moved_table(const WhatIfResult& result, int64_t top) {
 }
 
 std::string explanation_table(const WhatIfResult& result) {
-  report::Table table{.header = {"dimension", "training sample", "label", "reward without it"}, .rows = {}};
+  const bool by_head = result.by == "head";
+  report::Table table{.header = {"dimension", "training sample", "label", by_head ? "influence" : "reward without it"}, .rows = {}};
   for (size_t k = 0; k < result.explanation_K.size(); ++k) {
     const double now = at_cell(result.before_TK, result.explained_row, k);
     for (const auto* rows : {&result.explanation_K[k].proponents, &result.explanation_K[k].opponents}) {
       for (const int64_t n : *rows) {
         const double effect = result.effect_KN[k][n].item<double>();
         table.rows.push_back({result.train.dimensions[k], result.train.ids[static_cast<size_t>(n)], report::fixed(at_cell(result.train.label_NK, n, k), 1),
-                              report::fixed(now + effect, 4) + (effect < 0 ? " (falls)" : " (rises)")});
+                              by_head ? report::fixed(effect, 4) : report::fixed(now + effect, 4) + (effect < 0 ? " (falls)" : " (rises)")});
       }
     }
   }
-  return "labels that hold up (falls) or hold down (rises) the reward of '" + result.test.ids[static_cast<size_t>(result.explained_row)] + "':\n" +
+  return (by_head ? "labels whose gradients at the trained head pull with (positive) or against (negative) the label of '"
+                  : "labels that hold up (falls) or hold down (rises) the reward of '") + result.test.ids[static_cast<size_t>(result.explained_row)] + "':\n" +
          report::to_text(table);
 }
 
@@ -103,13 +105,13 @@ std::string whatif_json(const WhatIfResult& result) {
     const auto list = [&](const std::vector<int64_t>& rows) {
       Json items = Json::array();
       for (const int64_t n : rows) {
-        items.push_back({{"id", result.train.ids[static_cast<size_t>(n)]}, {"effect_of_dropping", number(result.effect_KN[k][n].item<double>())}});
+        items.push_back({{"id", result.train.ids[static_cast<size_t>(n)]}, {result.by == "head" ? "influence" : "effect_of_dropping", number(result.effect_KN[k][n].item<double>())}});
       }
       return items;
     };
     all[result.train.dimensions[k]] = {{"proponents", list(result.explanation_K[k].proponents)}, {"opponents", list(result.explanation_K[k].opponents)}};
   }
-  document["explain"] = {{"id", result.test.ids[static_cast<size_t>(result.explained_row)]}, {"dimensions", all}};
+  document["explain"] = {{"by", result.by}, {"id", result.test.ids[static_cast<size_t>(result.explained_row)]}, {"dimensions", all}};
   return document.dump(2);
 }
 

@@ -106,13 +106,30 @@ std::vector<double> spearman(const at::Tensor& reward_TK, const at::Tensor& labe
   return result;
 }
 
+// M_kk(i -> t) of every training label i, in the space of the trained head: r_ik r_tk (h_i . h_t), one pass over the features.
+std::vector<at::Tensor> head_effects(const influence::Profile& train, const influence::Profile& test, int64_t row) {
+  const at::Tensor feature_D1 = test.feature_ND[row].to(at::kDouble).unsqueeze(1);
+  const at::Tensor product_N = influence::linear_rewards(train.feature_ND, feature_D1, at::zeros({1}, at::kDouble)).select(1, 0);
+  std::vector<at::Tensor> effect_KN;
+  for (int64_t k = 0; k < train.residual_NK.size(1); ++k) {
+    effect_KN.push_back(train.residual_NK.select(1, k).to(at::kDouble) * test.residual_NK[row][k].item<double>() * product_N);
+  }
+  return effect_KN;
+}
+
 void explain(WhatIfResult& result, const influence::RidgeHead& head, const WhatIfRunOptions& options) {
   result.explained_row = index_of(result.test.ids, options.explain, "--explain", "sample");
-  const at::Tensor feature_1D = result.test.feature_ND.narrow(0, result.explained_row, 1);
-  for (const at::Tensor& effect_1N : influence::leave_one_out_effects(head, result.train.feature_ND, result.train.label_NK, feature_1D)) {
-    result.effect_KN.push_back(effect_1N[0]);
-    // A proponent holds the reward up: without its label the reward falls.
-    const auto ranking = influence::rank_effects(-result.effect_KN.back(), options.top);
+  result.by = options.by;
+  if (options.by == "head") {
+    result.effect_KN = head_effects(result.train, result.test, result.explained_row);
+  } else {
+    const at::Tensor feature_1D = result.test.feature_ND.narrow(0, result.explained_row, 1);
+    for (const at::Tensor& effect_1N : influence::leave_one_out_effects(head, result.train.feature_ND, result.train.label_NK, feature_1D))
+      result.effect_KN.push_back(effect_1N[0]);
+  }
+  for (const at::Tensor& effect_N : result.effect_KN) {
+    // A proponent holds the reward up: without its label the reward falls. By gradients it is the one that pulls the same way.
+    const auto ranking = influence::rank_effects(options.by == "head" ? effect_N : -effect_N, options.top);
     result.explanation_K.push_back({.proponents = ranking.proponents, .opponents = ranking.opponents});
   }
 }

@@ -2,6 +2,7 @@
 // mvrm profile as a user starts it: killed again and again, on two processes, estimated again from kept features, refused when it must be.
 #include "tests/support/program_suite.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -306,6 +307,19 @@ TEST_F(ProfileProgram, WhatIfAnswersFromFeatures) {
   EXPECT_NE(set.out.find("1 labels changed"), std::string::npos) << set.out;
   EXPECT_NE(set.out.find("(falls)"), std::string::npos) << set.out;
   EXPECT_GT(document.at("dimensions").at("visual quality").at("largest_change").get<double>(), document.at("dimensions").at("visual quality").at("mean_change").get<double>());
+  // By gradients at the trained head a label's influence on itself is its self-influence.
+  const Outcome by_head = run(base + "--explain '" + id + "' --by head --top 320 --json");
+  ASSERT_EQ(by_head.status, 0) << by_head.err;
+  const auto pulls = nlohmann::json::parse(by_head.out).at("explain").at("dimensions");
+  const auto own = first_row("whole");
+  const std::vector<std::string> names{"visual quality", "temporal consistency", "dynamic degree", "text-to-video alignment", "factual consistency"};
+  for (size_t k = 0; k < names.size(); ++k) {
+    const auto& proponents = pulls.at(names[k]).at("proponents");
+    const auto itself = std::find_if(proponents.begin(), proponents.end(), [&](const auto& item) { return item.at("id") == id; });
+    ASSERT_NE(itself, proponents.end()) << names[k];
+    EXPECT_NEAR(itself->at("influence").template get<double>(), own[k], 1e-4 * own[k]) << names[k];
+    EXPECT_EQ(proponents.size() + pulls.at(names[k]).at("opponents").size(), 320U) << names[k];
+  }
   EXPECT_EQ(run(base + "--drop nobody").status, 2);
   EXPECT_EQ(run(base).status, 2);
   std::ofstream(at("drops.txt")) << id << "\nnobody\n";

@@ -19,6 +19,7 @@ struct WhatIfRunOptions {
   std::vector<std::string> drop;                // ids, or ID:DIMENSION for one label; an @FILE holds one a line
   std::vector<std::string> set;                 // ID:DIMENSION=LABEL
   std::string explain;                          // id of a test sample: its proponents and opponents
+  std::string by = "ridge";                     // what ties labels to it: the refitted head, or `head`: gradients at the trained head
   int64_t top = 10;
   std::optional<double> lambda;                 // of the ridge head; nullopt: by exact leave-one-out error
 };
@@ -33,7 +34,10 @@ struct WhatIfResult {
   std::vector<double> spearman_before_K, spearman_after_K;   // against the test labels; NaN without
   int64_t explained_row = -1;                   // in `test`
   std::vector<Explanation> explanation_K;
-  std::vector<core::Tensor> effect_KN;          // change of the explained reward by dropping each training label
+  std::string by;                               // of the options
+  // By training label: the change of the explained reward when it is dropped (ridge), or M_kk, the product of both labels' gradients of
+  // half the squared residual (head): positive where a step on the one lowers the other's loss.
+  std::vector<core::Tensor> effect_KN;
 };
 // The fit is kept in profile_dir/ridge.safetensors for the next question. Throws ConfigError for ids, dimensions or labels that are not
 // there, DataError for a profile without features.
