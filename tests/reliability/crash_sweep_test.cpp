@@ -70,8 +70,8 @@ class CrashSweep : public testing::Test {
       EXPECT_EQ(differs, "") << text_of(point);
       same += differs.empty() ? 1 : 0;
     }
-    // The background writer may make a few calls more or less beside the loop: the last ones may not come.
-    EXPECT_GE(killed + 4, points.size());
+    // The background writer may make a few calls more or less beside the loop, on a busy machine above all: the last ones may not come.
+    EXPECT_GE(killed + 4 + points.size() / 100, points.size());
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     std::string counted;
     for (const int64_t n : calls) counted += (counted.empty() ? "" : " + ") + std::to_string(n);
