@@ -11,5 +11,6 @@ bash scripts/check_words.sh
 bash scripts/build.sh ci
 bash scripts/build.sh ci mvrm_header_checks
 step "tests" "run one alone: ctest --preset ci -R NAME"
-# One test after the other: timings and the tests that start processes of their own need the cores.
-ctest --preset ci --no-tests=error
+# What starts processes of its own, or measures, needs the cores: one after the other.
+ctest --preset ci --no-tests=error -L unit -j 2
+ctest --preset ci --no-tests=error -LE unit
