@@ -53,6 +53,7 @@ std::string text_of(const Beat& beat) { return beat.pid == 0 ? std::string() : "
 Heartbeat::Heartbeat(fs::path folder, int64_t rank, int64_t size) : folder_(std::move(folder)), rank_(rank), size_(size), seen_(static_cast<size_t>(size)) {
   std::error_code error;
   fs::create_directories(folder_, error);
+  for (int64_t r = 0; r < size_; ++r) first_.push_back(content_of(file_of(folder_, r)));
   beat(0);
   if (!fs::exists(file_of(folder_, rank_))) throw core::io_error(file_of(folder_, rank_).string() + ": can't be written");
   thread_ = std::thread([this] {
@@ -82,11 +83,12 @@ void Heartbeat::beat(uint64_t count) const {
 void Heartbeat::look_for_peers() {
   const std::string here = host_name();
   for (int64_t r = 0; r < size_; ++r) {
-    const Beat other = r == rank_ ? Beat{} : beat_of(content_of(file_of(folder_, r)));
+    const std::string text = r == rank_ ? "" : content_of(file_of(folder_, r));
+    const Beat other = beat_of(text);
     if (other.pid == 0 || other.host != here) continue;
     int& seen = seen_[static_cast<size_t>(r)];
     const bool gone = ::kill(other.pid, 0) != 0 && errno == ESRCH;
-    if (gone && seen == other.pid) lost_ = true;   // not what a job before this one left behind
+    if (gone && (seen == other.pid || text != first_[static_cast<size_t>(r)])) lost_ = true;   // not what a job before this one left behind
     if (!gone) seen = other.pid;
   }
 }

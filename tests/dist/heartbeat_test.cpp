@@ -51,8 +51,14 @@ TEST_F(HeartbeatTest, AProcessThatIsGoneFromThisMachineIsLost) {
   EXPECT_FALSE(loses_within(mine, 1.5)) << "it is alive";
   ::kill(peer, SIGKILL);
   ::waitpid(peer, nullptr, 0);
-  EXPECT_TRUE(loses_within(mine, 2));
+  EXPECT_TRUE(loses_within(mine, 5));
   EXPECT_NE(mine.diagnosis().find("rank 1 (pid " + std::to_string(peer)), std::string::npos);
+}
+
+TEST_F(HeartbeatTest, OneThatWasGoneBeforeAnyLookIsLostToo) {
+  const Heartbeat mine(scratch_.path, 0, 2);
+  beat_of(1, ended_process(), this_host());
+  EXPECT_TRUE(loses_within(mine, 5));
 }
 
 TEST_F(HeartbeatTest, WhatAnEarlierJobLeftBehindIsNoLoss) {

@@ -25,8 +25,8 @@ class Heartbeat {
   // Watches the others for two seconds. "rank 2 (pid 4711 on node3) does not answer", "… has ended", "… answers, but has not come to what
   // the others wait for", several of them, or that all wait for the same.
   std::string diagnosis() const;
-  // True when a process of this machine that was seen to beat for another rank is gone. Known within a second; any thread may ask. Nothing
-  // else counts: a file system may show beats late.
+  // True when a process of this machine that has beaten for another rank since this one began is gone. Known within a second; any thread may
+  // ask. Nothing else counts: a file system may show beats late, and a job before this one may have left some.
   bool lost_peer() const { return lost_; }
 
  private:
@@ -36,7 +36,8 @@ class Heartbeat {
   int64_t rank_, size_;
   mutable std::atomic<uint64_t> calls_{0};
   std::atomic<bool> lost_{false};
-  std::vector<int> seen_;   // by rank: the process of this machine that was alive at the last look, 0 = none
+  std::vector<std::string> first_;   // by rank: what lay there at the beginning
+  std::vector<int> seen_;            // by rank: the process of this machine that was alive at the last look, 0 = none
   std::mutex mutex_;
   std::condition_variable wake_;
   bool closing_ = false;
