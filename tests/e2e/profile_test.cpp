@@ -92,9 +92,13 @@ TEST_F(ProfileProgram, TwoProcessesThatAreKilledGoOnToTheSameBytes) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100 + 100 * kill));
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));   // until the ranks are gone: the folder is theirs
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
-  const Outcome last = run(two);
+  Outcome last = run(two);
+  for (int again = 0; last.status == 2 && again < 20; ++again) {   // until the ranks are gone: the folder is theirs
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    last = run(two);
+  }
   ASSERT_EQ(last.status, 0) << last.err;
   EXPECT_TRUE(rows("killed_two") == rows("whole"));
 }
