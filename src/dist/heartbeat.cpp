@@ -96,24 +96,24 @@ void Heartbeat::look_for_peers() {
 std::string Heartbeat::diagnosis() const {
   std::vector<std::string> before;
   for (int64_t r = 0; r < size_; ++r) before.push_back(content_of(file_of(folder_, r)));
-  const auto start = std::chrono::steady_clock::now(), end = start + kWatch;
+  const auto start = std::chrono::steady_clock::now();
   std::vector<bool> alive(static_cast<size_t>(size_), false);
   alive[static_cast<size_t>(rank_)] = true;
-  std::vector<bool> ended(static_cast<size_t>(size_), false);
-  bool looked = false;
-  while (std::chrono::steady_clock::now() < end) {
-    // Early: who else misses a peer watches as long as this rank, and then ends too.
-    if (!looked && std::chrono::steady_clock::now() > start + kEnded) {
-      for (int64_t r = 0; r < size_; ++r) ended[static_cast<size_t>(r)] = !fs::exists(file_of(folder_, r));
-      looked = true;
+  const auto watch_until = [&](std::chrono::steady_clock::time_point moment) {
+    while (std::chrono::steady_clock::now() < moment) {
+      for (int64_t r = 0; r < size_; ++r) {
+        const std::string now = content_of(file_of(folder_, r));
+        // An empty text is a beat seen half-written.
+        if (!now.empty() && now != before[static_cast<size_t>(r)]) alive[static_cast<size_t>(r)] = true;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
-    for (int64_t r = 0; r < size_; ++r) {
-      const std::string now = content_of(file_of(folder_, r));
-      // An empty text is a beat seen half-written.
-      if (!now.empty() && now != before[static_cast<size_t>(r)]) alive[static_cast<size_t>(r)] = true;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
+  };
+  watch_until(start + kEnded);
+  // Early: who else misses a peer watches as long as this rank, and then ends too.
+  std::vector<bool> ended;
+  for (int64_t r = 0; r < size_; ++r) ended.push_back(!fs::exists(file_of(folder_, r)));
+  watch_until(start + kWatch);
   std::vector<Beat> beats;
   uint64_t furthest = 0;
   for (int64_t r = 0; r < size_; ++r) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // spec/influence.md 2.8. x = u + Down a, a = silu(G z) * (U z), z = gamma2 * u / rms(u), n = x / rms(x), h = gamma * n, s = W h.
+#include <mvrm/influence/leverage.h>
 #include <mvrm/influence/matrix.h>
 
 #include <ATen/ATen.h>
@@ -116,7 +117,8 @@ LastLayer last_layer(const model::RewardModel& model) {
 
 at::Tensor head_influence(const at::Tensor& residual_NK, const at::Tensor& feature_ND, const at::Tensor& residual_TK,
                           const at::Tensor& feature_TD, bool with_bias) {
-  const at::Tensor product_NT = feature_ND.to(at::kDouble).mm(feature_TD.to(at::kDouble).t()) + (with_bias ? 1.0 : 0.0);
+  // Streams the rows of `feature_ND`: there may be far more of them than of the others.
+  const at::Tensor product_NT = linear_rewards(feature_ND, feature_TD.to(at::kDouble).t(), at::full({feature_TD.size(0)}, with_bias ? 1.0 : 0.0, at::kDouble));
   return residual_NK.to(at::kDouble).unsqueeze(1) * residual_TK.to(at::kDouble).unsqueeze(0) * product_NT.unsqueeze(2);
 }
 

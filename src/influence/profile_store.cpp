@@ -73,10 +73,9 @@ core::SafetensorsFile open_file(const fs::path& directory) {
 }
 
 // [begin, end) of rows that follow on each other.
-std::vector<std::pair<int64_t, int64_t>> runs_of(std::vector<int64_t> rows) {
-  std::sort(rows.begin(), rows.end());
+std::vector<std::pair<int64_t, int64_t>> runs_of(const std::map<int64_t, core::Tensor>& rows) {
   std::vector<std::pair<int64_t, int64_t>> runs;
-  for (const int64_t n : rows) {
+  for (const auto& [n, feature_D] : rows) {
     if (runs.empty() || runs.back().second != n) runs.emplace_back(n, n);
     runs.back().second = n + 1;
   }
@@ -120,7 +119,7 @@ ProfileStore::ProfileStore(const fs::path& directory, Profile profile) : path_(d
     if (!tensor->defined()) continue;
     const uint64_t offset = sizeof header + header + file.find(name)->begin;
     if (name == "done") done_offset_ = offset;
-    else if (name == "feature") feature_offset_ = offset, feature_ND_ = *tensor;
+    else if (name == "feature") feature_offset_ = offset, feature_dtype_ = tensor->scalar_type();
     else columns_.push_back({*tensor, offset});
   }
   thread_ = std::thread([this] { serve(); });
@@ -173,39 +172,36 @@ void ProfileStore::write_rows(const Column& column, int64_t begin, int64_t end) 
   write_at(column.offset + from, static_cast<const char*>(column.table.const_data_ptr()) + from, static_cast<size_t>(end - begin) * row_bytes);
 }
 
-void ProfileStore::write_features(const std::map<int64_t, core::Tensor>& rows, int64_t begin, int64_t end) {
+void ProfileStore::write_features(const Rows& rows, int64_t begin, int64_t end) {
   std::vector<at::Tensor> block;
   for (int64_t n = begin; n < end; ++n) block.push_back(rows.at(n));
-  const at::Tensor block_BD = at::stack(block).to(feature_ND_.scalar_type()).contiguous();
+  const at::Tensor block_BD = at::stack(block).to(*feature_dtype_).contiguous();
   const size_t row_bytes = block_BD.nbytes() / static_cast<size_t>(end - begin);
   write_at(feature_offset_ + static_cast<uint64_t>(begin) * row_bytes, block_BD.const_data_ptr(), block_BD.nbytes());
 }
 
 void ProfileStore::add_row(int64_t n, const core::Tensor& feature_D) {
-  MVRM_CHECK(!feature_ND_.defined() || feature_D.defined(), "row ", n, " has no feature");
+  MVRM_CHECK(!feature_dtype_ || feature_D.defined(), "row ", n, " has no feature");
   const std::lock_guard lock(mutex_);
   if (error_) std::rethrow_exception(error_);
-  pending_.push_back(n);
-  if (feature_ND_.defined()) pending_features_[n] = feature_D;
+  pending_[n] = feature_dtype_ ? feature_D : core::Tensor();
 }
 
 void ProfileStore::flush() {
   const std::lock_guard file_lock(file_mutex_);
-  std::vector<int64_t> rows;
-  std::map<int64_t, core::Tensor> features;
+  Rows rows;
   {
     const std::lock_guard lock(mutex_);
     if (error_) std::rethrow_exception(error_);
     rows.swap(pending_);
-    features.swap(pending_features_);
   }
   if (rows.empty()) return;
-  const auto runs = runs_of(std::move(rows));
+  const auto runs = runs_of(rows);
   for (const auto& column : columns_) {
     for (const auto& [begin, end] : runs) write_rows(column, begin, end);
   }
-  if (feature_ND_.defined()) {
-    for (const auto& [begin, end] : runs) write_features(features, begin, end);
+  if (feature_dtype_) {
+    for (const auto& [begin, end] : runs) write_features(rows, begin, end);
   }
   if (::fdatasync(descriptor_) != 0) throw core::io_error(path_.string() + ": can't be synchronised: " + std::strerror(errno));
   for (const auto& [begin, end] : runs) {

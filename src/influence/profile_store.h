@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -31,7 +32,7 @@ std::vector<std::pair<std::string, core::Tensor*>> tensors_of(Profile& profile);
 std::string feature_dtype_name(const Profile& profile);
 at::ScalarType feature_dtype_from_name(const std::string& name);
 
-// Fills the tensors of `profile` from the file; features can stay a read-only view of it, as it is at this moment. Throws DataError when it is broken or does not fit
+// Fills the tensors of `profile` from the file; features can stay a read-only view of it. Throws DataError when it is broken or does not fit
 // the profile's shape.
 void read_rows(const std::filesystem::path& directory, Profile& profile, bool map_features = false);
 
@@ -55,20 +56,20 @@ class ProfileStore {
   void flush();
 
  private:
+  using Rows = std::map<int64_t, core::Tensor>;             // with their features, undefined where none are kept
   struct Column { core::Tensor table; uint64_t offset; };   // of its first row in the file
   void serve();
   void write_rows(const Column& column, int64_t begin, int64_t end);
-  void write_features(const std::map<int64_t, core::Tensor>& rows, int64_t begin, int64_t end);
+  void write_features(const Rows& rows, int64_t begin, int64_t end);
   void write_at(uint64_t offset, const void* bytes, size_t size);
   std::filesystem::path path_;
   int descriptor_ = -1;
   std::vector<Column> columns_;
   uint64_t done_offset_ = 0, feature_offset_ = 0;
-  core::Tensor feature_ND_;         // shape and dtype only
+  std::optional<at::ScalarType> feature_dtype_;   // nullopt: features are not kept
   std::mutex file_mutex_, mutex_;   // mutex_: the members below
   std::condition_variable wake_;
-  std::vector<int64_t> pending_;
-  std::map<int64_t, core::Tensor> pending_features_;
+  Rows pending_;
   std::exception_ptr error_;
   bool closing_ = false;
   std::thread thread_;

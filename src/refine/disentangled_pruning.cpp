@@ -141,13 +141,20 @@ Decision mask_to_budget(const influence::Profile& profile, const at::Tensor& ris
   return mask_cells(profile, risk, selected_NK);
 }
 
-int64_t pruned_labels(const influence::Profile& profile, const std::vector<double>& alpha_percent_K) {
-  const at::Tensor removed_N = top_cells(profile.self_influence_NK, alpha_percent_K, profile.ids).any(1);
-  return profile.label_NK.isfinite().logical_and(removed_N.unsqueeze(1)).sum().item<int64_t>();
+namespace {
+
+at::Tensor pruned_N(const influence::Profile& profile, const std::vector<double>& alpha_percent_K) {
+  return top_cells(profile.self_influence_NK, alpha_percent_K, profile.ids).any(1);
 }
 
+}  // namespace
+
 int64_t pruning_budget(const influence::Profile& profile, const std::vector<double>& alpha_percent_K) {
-  return top_cells(profile.self_influence_NK, alpha_percent_K, profile.ids).any(1).sum().item<int64_t>();
+  return pruned_N(profile, alpha_percent_K).sum().item<int64_t>();
+}
+
+int64_t pruned_labels(const influence::Profile& profile, const std::vector<double>& alpha_percent_K) {
+  return profile.label_NK.isfinite().logical_and(pruned_N(profile, alpha_percent_K).unsqueeze(1)).sum().item<int64_t>();
 }
 
 }  // namespace mvrm::refine

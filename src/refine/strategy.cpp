@@ -87,15 +87,18 @@ std::vector<double> resolved_alpha(const influence::Profile& profile, const Refi
   return config.alpha_percent_K;
 }
 
+// [K]: dimensions with labels of which the estimator has no number, as where there are too few of them to fit a head. The residuals are there.
+at::Tensor not_estimated(const influence::Profile& profile) {
+  return profile.self_influence_NK.isnan().all(0).logical_and(profile.residual_NK.isfinite().any(0));
+}
+
 void check_profile(const influence::Profile& profile) {
   if (profile.ids.empty() || profile.dimensions.empty()) throw core::DataError("profile: holds no samples or no dimensions");
   const auto rows = static_cast<int64_t>(profile.ids.size()), dimensions = static_cast<int64_t>(profile.dimensions.size());
   core::check_shape(profile.self_influence_NK, {rows, dimensions}, "self_influence");
   core::check_shape(profile.residual_NK, {rows, dimensions}, "residual");
   core::check_shape(profile.label_NK, {rows, dimensions}, "label");
-  // An estimator may have nothing to say of a dimension with too few labels to fit a head: as if it had none. The residuals are there.
-  const at::Tensor none_K = profile.self_influence_NK.isnan().all(0).logical_and(profile.residual_NK.isfinite().any(0));
-  const at::Tensor missing_NK = profile.label_NK.isnan().logical_or(none_K.unsqueeze(0)).logical_and(profile.self_influence_NK.isnan());
+  const at::Tensor missing_NK = profile.label_NK.isnan().logical_or(not_estimated(profile).unsqueeze(0)).logical_and(profile.self_influence_NK.isnan());
   const at::Tensor bad_M2 = profile.self_influence_NK.isfinite().logical_or(missing_NK).logical_not().nonzero();
   if (bad_M2.size(0) > 0) {
     const auto& id = profile.ids[static_cast<size_t>(bad_M2[0][0].item<int64_t>())];
@@ -150,11 +153,9 @@ std::pair<RefinementPlan, PlanSummary> refine(const influence::Profile& profile,
   RefinementPlan plan = std::move(decision.plan);
   PlanSummary summary = summarise(plan, profile.label_NK, decision.selected_NK, decision.risk_NK);
   summary.strategy = config.strategy;
-  for (size_t k = 0; k < profile.dimensions.size(); ++k) {
-    const auto column = static_cast<int64_t>(k);
-    if (profile.self_influence_NK.select(1, column).isnan().all().item<bool>() && profile.label_NK.select(1, column).isfinite().any().item<bool>())
-      summary.not_estimated.push_back(profile.dimensions[k]);
-  }
+  const at::Tensor silent_K = not_estimated(profile);
+  for (size_t k = 0; k < profile.dimensions.size(); ++k)
+    if (silent_K[static_cast<int64_t>(k)].item<bool>()) summary.not_estimated.push_back(profile.dimensions[k]);
   if (strategy.uses_alpha) summary.alpha_percent_K = resolved.alpha_percent_K;
   if (!(plan.weight_NK > 0).logical_and(profile.label_NK.isfinite()).any().item<bool>()) {
     throw core::ConfigError("strategy " + config.strategy + ": removes every label of the data; lower alpha");

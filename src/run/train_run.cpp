@@ -146,9 +146,10 @@ eval::EvalResult evaluate(const model::RewardModel& model, data::Dataset& datase
   const eval::Predictions predictions = eval::predict(model, dataset, config.data.batch, comm, context);
   const eval::EvalResult result = eval::evaluate_spearman(predictions);
   if (comm.is_main()) {
+    const std::string json = eval::to_json_text(result);
     eval::write_predictions(run_dir / "predictions.jsonl", predictions);
-    core::write_file_atomic(run_dir / "eval.json", eval::to_json_text(result) + "\n");
-    train::write_last_evaluation(run_dir, eval::to_json_text(result));
+    core::write_file_atomic(run_dir / "eval.json", json + "\n");
+    train::write_last_evaluation(run_dir, json);
   }
   return result;
 }

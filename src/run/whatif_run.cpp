@@ -106,24 +106,15 @@ std::vector<double> spearman(const at::Tensor& reward_TK, const at::Tensor& labe
   return result;
 }
 
-// M_kk(i -> t) of every training label i, in the space of the trained head: r_ik r_tk (h_i . h_t), one pass over the features.
-std::vector<at::Tensor> head_effects(const influence::Profile& train, const influence::Profile& test, int64_t row) {
-  const at::Tensor feature_D1 = test.feature_ND[row].to(at::kDouble).unsqueeze(1);
-  const at::Tensor product_N = influence::linear_rewards(train.feature_ND, feature_D1, at::zeros({1}, at::kDouble)).select(1, 0);
-  std::vector<at::Tensor> effect_KN;
-  for (int64_t k = 0; k < train.residual_NK.size(1); ++k) {
-    effect_KN.push_back(train.residual_NK.select(1, k).to(at::kDouble) * test.residual_NK[row][k].item<double>() * product_N);
-  }
-  return effect_KN;
-}
-
 void explain(WhatIfResult& result, const influence::RidgeHead& head, const WhatIfRunOptions& options) {
   result.explained_row = index_of(result.test.ids, options.explain, "--explain", "sample");
   result.by = options.by;
+  const at::Tensor feature_1D = result.test.feature_ND.narrow(0, result.explained_row, 1);
   if (options.by == "head") {
-    result.effect_KN = head_effects(result.train, result.test, result.explained_row);
+    const at::Tensor residual_1K = result.test.residual_NK.narrow(0, result.explained_row, 1);
+    const at::Tensor effect_NK = influence::head_influence(result.train.residual_NK, result.train.feature_ND, residual_1K, feature_1D).select(1, 0);
+    for (int64_t k = 0; k < effect_NK.size(1); ++k) result.effect_KN.push_back(effect_NK.select(1, k));
   } else {
-    const at::Tensor feature_1D = result.test.feature_ND.narrow(0, result.explained_row, 1);
     for (const at::Tensor& effect_1N : influence::leave_one_out_effects(head, result.train.feature_ND, result.train.label_NK, feature_1D))
       result.effect_KN.push_back(effect_1N[0]);
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <mvrm/core/files.h>
 #include <mvrm/train/loop.h>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <vector>
 
 namespace mvrm::train {
 
@@ -11,16 +11,13 @@ void write_last_evaluation(const std::filesystem::path& run_dir, const std::stri
   const auto path = run_dir / "metrics.jsonl";
   std::istringstream lines(core::read_file(path));
   std::vector<std::string> kept;
-  int64_t step = 0;
-  for (std::string line; std::getline(lines, line);) {
-    step = std::max(step, nlohmann::json::parse(line).at("step").get<int64_t>());
-    kept.push_back(line);
-  }
+  for (std::string line; std::getline(lines, line);) kept.push_back(line);
+  // The last line is that of the last step, or of its evaluation.
+  const auto last = kept.empty() ? nlohmann::json{{"step", 0}} : nlohmann::json::parse(kept.back());
+  const auto step = last.at("step").get<int64_t>();
+  if (last.contains("eval")) kept.pop_back();
   std::string text;
-  for (const auto& line : kept) {
-    const auto row = nlohmann::json::parse(line);
-    if (!row.contains("eval") || row.at("step") != step) text += line + "\n";
-  }
+  for (const auto& line : kept) text += line + "\n";
   const nlohmann::ordered_json row{{"step", step}, {"eval", nlohmann::ordered_json::parse(json)}};
   core::write_file_atomic(path, text + row.dump() + "\n");
 }

@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::array kSignals{SIGTERM, SIGINT, SIGUSR1};
 // A handler can reach nothing else. Blocking the signals instead would not do: threads that exist already (Gloo's, decoders) take them.
-std::atomic<bool> stop_requested{false};
 std::atomic<int64_t> first_signal{0}, first_interrupt{0};   // milliseconds, 0 = none
 std::mutex install_mutex;
 int64_t installed = 0;
@@ -31,7 +30,6 @@ void note(int signal) {
   const int64_t milliseconds = milliseconds_now();
   int64_t unset = 0;
   first_signal.compare_exchange_strong(unset, milliseconds);
-  stop_requested = true;
   if (signal != SIGINT) return;
   // One Ctrl-C may arrive twice: from the terminal and from a launcher.
   unset = 0;
@@ -44,7 +42,6 @@ void note(int signal) {
 StopSignals::StopSignals() {
   const std::lock_guard lock(install_mutex);
   if (installed++ > 0) return;
-  stop_requested = false;
   first_signal = first_interrupt = 0;
   struct sigaction action{};
   action.sa_handler = note;
@@ -59,10 +56,10 @@ StopSignals::~StopSignals() {
   for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before[i], nullptr);
 }
 
-bool StopSignals::arrived() const { return stop_requested; }
+bool StopSignals::arrived() const { return first_signal != 0; }
 
 double StopSignals::seconds_since_arrival() const {
-  return stop_requested ? 1e-3 * static_cast<double>(milliseconds_now() - first_signal) : 0;
+  return arrived() ? 1e-3 * static_cast<double>(milliseconds_now() - first_signal) : 0;
 }
 
 }  // namespace mvrm::train
